@@ -12,7 +12,7 @@ import { type Preset, presets } from '../src/dialects/presets.ts';
 import { piiKinds } from '../src/native/pii.ts';
 import { usualAction } from '../src/scrub/action.ts';
 import { faults } from '../src/simulate/faults.ts';
-import { grafanaFile, rulesFile } from './alerts.ts';
+import { grafanaFile, rulesFile, rulesManifest } from './alerts.ts';
 import { carriedRows, chatProviders, dialectRows } from './dialects.ts';
 import { endpointRows, passedRows } from './endpoints.ts';
 import { dialectFaultRows, faultClients, faultProviders } from './faults.ts';
@@ -249,6 +249,7 @@ if (import.meta.main) {
   await writePrices(new URL(prices, root), (name, text) => write(prices + name, text));
   write('deploy/sidegate.schema.json', `${JSON.stringify(publishedSchema(), null, 2)}\n`);
   write('deploy/prometheus-rules.yaml', rulesFile());
+  write('deploy/prometheus-rule.kubernetes.yaml', rulesManifest());
   write('deploy/grafana-dashboard.json', grafanaFile());
   for (const page of Object.keys(generated))
     write(page, withGenerated(page, readFileSync(new URL(page, root), 'utf8')));

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { needingRestart } from '../../src/config/changed.ts';
 import { oneAtATime } from '../../src/config/reload.ts';
 import { restartPaths } from '../../src/config/restart.ts';
@@ -118,6 +118,35 @@ const yaml = (seed: number): string =>
   'listen: { port: 0, drainMs: 0 }\nadmin: { port: 0 }\nauthenticate: { anonymousTenant: all }\n' +
   `providers: { sim: { preset: simulator, simulate: { seed: ${seed} } } }\n` +
   'routes: [{ model: "*", targets: [{ provider: sim }] }]\n';
+
+test('the level of the log changes with a reload, without a restart', async () => {
+  const sidecar = await spawnSidecar(`${yaml(1)}observe: { log: info }\n`);
+  const ask = (): Promise<unknown> =>
+    fetch(`${sidecar.url}/v1/chat/completions`, {
+      method: 'POST',
+      body: JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'hi' }] }),
+    }).then((reply) => reply.text());
+  const reloads = async (level: string, count: number): Promise<void> => {
+    writeFileSync(sidecar.configPath, `${yaml(1)}observe: { log: ${level} }\n`);
+    sidecar.child.kill('SIGHUP');
+    const done = `sidegate_config_reloads_total{result="ok"} ${count}`;
+    const metrics = () => fetch(`${sidecar.adminUrl}/metrics`).then((reply) => reply.text());
+    await vi.waitFor(async () => expect(await metrics()).toContain(done), { timeout: 60_000 });
+  };
+  const line = /"endpoint":"chat"/;
+  await ask();
+  await sidecar.outputMatching(line);
+  await reloads('error', 1);
+  const quiet = sidecar.output().length;
+  await ask();
+  await reloads('info', 2);
+  await sidecar.outputMatching(/configuration reloaded/, quiet);
+  expect(sidecar.output().slice(quiet)).not.toMatch(line);
+  const loud = sidecar.output().length;
+  await ask();
+  await sidecar.outputMatching(line, loud);
+  await sidecar.stop();
+});
 
 test.each([0, 30, 60, 90, 120])('a process that is ended %i ms after a reload began ends', async (ms) => {
   const sidecar = await spawnSidecar(yaml(1));

@@ -1,6 +1,5 @@
 /** One store, one process; a wrong clock; a full disk: issue 22, item 13. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -10,6 +9,7 @@ import { lockStore, openStore } from '../../src/store/database.ts';
 import { ask } from '../support/client.ts';
 import { openaiWire } from '../support/replies.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { fillDisk, smallDisk } from '../support/small-disk.ts';
 import { answers, startUpstream } from '../support/upstream.ts';
 
 function newFolder(): string {
@@ -81,25 +81,12 @@ test.each([
   await right.stop();
 });
 
-/** A disk of 256 KiB; null: this machine lets nobody mount one. */
-function smallDisk(): string | null {
-  const folder = newFolder();
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', folder], { stdio: 'ignore' });
-  } catch {
-    return null;
-  }
-  onTestFinished(() => void execFileSync('umount', [folder]));
-  return folder;
-}
-
 test('item 13: `keys create` on a full disk says why it fails', async (context) => {
-  const folder = smallDisk();
+  const folder = smallDisk(256);
   if (folder === null) return context.skip('no disk can be mounted here');
   const path = join(folder, 'store.db');
   (await openStore(path, [keyTables])).close();
-  const { bavail, bsize } = statfsSync(folder);
-  writeFileSync(join(folder, 'rest'), Buffer.alloc(bavail * bsize));
+  fillDisk(folder);
   let said = '';
   const shell = {
     env: {},

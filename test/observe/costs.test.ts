@@ -253,7 +253,7 @@ test('a route that chooses by price says what that saved; one that doesn’t sav
   await ask('simple');
   await ask('complex');
   // At the dearest target, the same tokens cost ten times as much.
-  await vi.waitFor(() => expect(gate.sidecar.records()).toHaveLength(2), patience);
+  await eventually(() => expect(gate.sidecar.records()).toHaveLength(2));
   expect(gate.sidecar.records().map((each) => each.routingSavedNanoUsd)).toEqual([9 * statedNano, 0]);
   expect(await ledger(2, 'routingSavedNanoUsd')).toEqual({
     'first/m': [statedNano, 9 * statedNano],

@@ -15,6 +15,7 @@ import { openReader } from '../../src/observe/ledger/report.ts';
 import { namedValues, type Row } from '../../src/observe/ledger/segment.ts';
 import { openWriter } from '../../src/observe/ledger/writer.ts';
 import { packed, recordOf } from '../support/segments.ts';
+import { fillDisk, smallDisk } from '../support/small-disk.ts';
 import { eventually } from '../support/until.ts';
 
 function folder(): string {
@@ -118,6 +119,24 @@ test('a file that is locked delays nothing: rows wait, and are written once it i
   other.close();
   await eventually(() => expect(ledger.state).toMatchObject({ written: 2, waiting: 0, lagMs: 0 }));
   expect(problems).toEqual([expect.any(String), null]);
+});
+
+test('a full disk delays nothing: one line says so, and the ledger catches up once there is room', async (context) => {
+  const disk = smallDisk(512);
+  if (disk === null) return context.skip('no disk can be mounted here');
+  const path = join(disk, 'ledger.db');
+  (await openWriter(path)).close();
+  const rest = fillDisk(disk);
+  const { ledger, problems } = openLedger(path);
+  for (let i = 0; i < 500; i++) ledger.add(recordOf(`r${i}`), Date.now());
+  await eventually(() => expect(problems).toEqual([expect.stringMatching(/full|I\/O/)]));
+  expect(ledger.state).toMatchObject({ written: 0, waiting: 500, dropped: 0 });
+  rmSync(rest);
+  await eventually(() => expect(ledger.state).toMatchObject({ written: 500, waiting: 0 }));
+  expect(problems).toEqual([expect.any(String), null]);
+  const reader = await openReader(path);
+  expect(new Set([...reader.rows(everything)].map(idOf)).size).toBe(500);
+  reader.close();
 });
 
 test('a path that can’t be written keeps the newest rows in memory, and counts the others', async () => {

@@ -3,7 +3,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { alerts, grafanaFile, panels, rulesFile } from '../../scripts/alerts.ts';
+import { parse } from 'yaml';
+import { alerts, grafanaFile, panels, rulesFile, rulesManifest } from '../../scripts/alerts.ts';
 import { catalogue } from '../../src/base/errors.ts';
 import { logLines } from '../../src/base/log-lines.ts';
 import { readDocument, root } from '../support/documents.ts';
@@ -12,6 +13,7 @@ import { openaiWire } from '../support/replies.ts';
 import { answers } from '../support/upstream.ts';
 
 const rulesPath = new URL('deploy/prometheus-rules.yaml', root);
+const manifestPath = new URL('deploy/prometheus-rule.kubernetes.yaml', root);
 const grafanaPath = new URL('deploy/grafana-dashboard.json', root);
 
 test('promtool finds no fault in a scrape', async () => {
@@ -29,11 +31,14 @@ test('promtool finds no fault in a scrape', async () => {
   expect(status).toBe(0);
 });
 
-test('promtool accepts the rules, and both files are as generated', () => {
+test('promtool accepts the rules, and all files are as generated', () => {
   const told = execFileSync('promtool', ['check', 'rules', rulesPath.pathname], { encoding: 'utf8' });
   expect(told).toContain(`SUCCESS: ${alerts.length} rules found`);
   expect(readFileSync(rulesPath, 'utf8')).toBe(rulesFile());
   expect(readFileSync(grafanaPath, 'utf8')).toBe(grafanaFile());
+  expect(readFileSync(manifestPath, 'utf8')).toBe(rulesManifest());
+  const { kind, spec } = parse(rulesManifest());
+  expect([kind, spec]).toEqual(['PrometheusRule', parse(rulesFile())]);
 });
 
 test('alerts and panels name only metrics of the reference, and the runbook every alert', () => {
