@@ -88,6 +88,27 @@ fn scrubbed(policy: &Policy, text: &str, escaped: bool) -> String {
     text
 }
 
+/// Numbers and what stands between their groups, of which a few make most forms: a phone's, a date's, a card's.
+fn numbers() -> impl Strategy<Value = String> {
+    const DIGITS: &[&str] = &["0", "0", "1", "00", "49", "2", "12", "345", "6789", "20041", "123456"];
+    const GAPS: &[&str] = &["", " ", ")", "(", " (", ") ", "/", "-", ".", "+", " +", ":"];
+    let groups = vec((prop::sample::select(DIGITS), prop::sample::select(GAPS)), 1..12);
+    let word = prop::sample::select(&["", "phone ", "card ", "born ", "+", "("][..]);
+    (word, groups).prop_map(|(word, groups)| {
+        let groups = groups.into_iter().map(|(digits, gap)| format!("{digits}{gap}"));
+        word.to_owned() + &groups.collect::<String>()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn searches_any_numbers(text in numbers()) {
+        scrubbed(&policy(), &text, false);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 

@@ -36,7 +36,8 @@ fn international(number: &Number, skip: usize) -> Option<usize> {
             && trunk.gap == b')'
             && trunk.end - trunk.start == 1
         {
-            let place = taken.groups[0].end - taken.groups[0].start - skip;
+            // In 0)0…, the group before it ends among the digits that are skipped.
+            let place = (taken.groups[0].end - taken.groups[0].start).checked_sub(skip)?;
             (digits[place] == 0).then(|| digits.remove(place));
         }
         (is_possible(&digits) && !taken.groups.iter().any(|group| group.gap == b'/')).then_some(taken.end())
@@ -140,6 +141,7 @@ mod tests {
             "order 0494 92 82 32",
             "12/31/2024 12345",
             "v1.2.345.6789",
+            "call 0)0 49 30",
         ] {
             assert_eq!(found_by(MATCHER, text), [""; 0], "{text}");
         }
