@@ -19,13 +19,14 @@ for (const [net, bits] of [
   refused.addSubnet(net, bits, 'ipv4');
 /** Metadata of Oracle and of Azure outside of these. */
 for (const one of ['192.0.0.192', '168.63.129.16']) refused.addAddress(one, 'ipv4');
-/** RFC 4291: link-local, site-local, multicast; metadata of AWS and of Google. */
+/** RFC 4291: link-local, site-local, multicast; metadata of AWS, of Google and of Scaleway. */
 for (const [net, bits] of [
   ['fe80::', 10],
   ['fec0::', 10],
   ['ff00::', 8],
   ['fd00:ec2::', 32],
   ['fd20:ce::', 32],
+  ['fd00:42::42', 128],
 ] as const)
   refused.addSubnet(net, bits, 'ipv6');
 
@@ -73,7 +74,13 @@ function embedded(address: string): string[] {
   if (a === 0x64 && b === 0xff9b) {
     found.push(dotted(g, h));
     // Of the local prefix 64:ff9b:1::/48, any longer prefix may be in use: the bits from 64 to 71 are left out.
-    if (c === 1) found.push(dotted(d, ((e & 255) << 8) | (f >> 8)), dotted(((d & 255) << 8) | (e & 255), f));
+    const [low, shifted] = [e & 255, ((e & 255) << 8) | (f >> 8)];
+    if (c === 1)
+      found.push(
+        dotted(d, shifted),
+        dotted(((d & 255) << 8) | low, f),
+        dotted(shifted, ((f & 255) << 8) | (g >> 8)),
+      );
   }
   if (a === 0x2002) found.push(dotted(b, c));
   if (a === 0x2001 && b === 0) found.push(dotted(g ^ 0xffff, h ^ 0xffff));

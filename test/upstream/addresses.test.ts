@@ -22,6 +22,7 @@ const refused = [
   'ff02::1',
   'fd00:ec2::254',
   'fd20:ce::254',
+  'fd00:42::42',
   // Mapped, compatible, translated.
   '::ffff:169.254.169.254',
   '::ffff:a9fe:a9fe',
@@ -34,6 +35,7 @@ const refused = [
   '64:ff9b:1::a9fe:a9fe',
   '64:ff9b:1:a9fe:a9:fe00::',
   '64:ff9b:1:00a9:00fe:a9fe::',
+  '64:ff9b:1:0:a9:fea9:fe00::',
   // 6to4, ISATAP, Teredo.
   '2002:a9fe:a9fe::1',
   'fd00::5efe:a9fe:a9fe',
