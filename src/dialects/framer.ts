@@ -1,26 +1,37 @@
 /** Splits a provider's stream into events, regardless of how its bytes arrive. */
 import { parseObject } from '../base/json.ts';
+import { isTooComplex } from '../base/parts.ts';
 import { StreamScanner } from '../native/reply.ts';
 import type { WireEvent } from './chat-reply.ts';
-import type { Framer, Frames } from './reading.ts';
+import type { Framer, Frames, StreamFault } from './reading.ts';
 
 /** Name of the event that represents `data: [DONE]`. */
 export const doneEvent = '[DONE]';
 
 const nothing: Frames = { raw: null, events: [] };
 
+/** Parts of an event (`parts.ts`), which is parsed at once: that takes 0.3 µs each. Long texts have few. */
+const eventPartsMax = 100_000;
+
+/** Whether an event has more parts than may be parsed on the main thread. */
+export const isTooComplexEvent = (event: Buffer): boolean => isTooComplex(event, false, eventPartsMax);
+
 /** Creates a framer of server-sent events whose data are JSON objects. @param eventMaxBytes longest event allowed */
 export function createSseFramer(eventMaxBytes: number): Framer {
   const scanner = new StreamScanner('any', false, eventMaxBytes);
-  let malformed = false;
+  let fault: StreamFault | null = null;
 
   const cut = (raw: Buffer | null): Frames => {
-    if (raw === null || malformed) return nothing;
+    if (raw === null || fault !== null) return nothing;
+    if (isTooComplexEvent(raw)) {
+      fault = 'event_too_large';
+      return nothing;
+    }
     const events: WireEvent[] = [];
     for (const block of splitEvents(raw.toString('utf8'))) {
       const event = readEvent(block);
       if (event === 'malformed') {
-        malformed = true;
+        fault = 'malformed';
         break;
       }
       if (event !== null) events.push(event);
@@ -32,7 +43,7 @@ export function createSseFramer(eventMaxBytes: number): Framer {
     push: (chunk) => cut(scanner.push(chunk)),
     finish: () => cut(scanner.finish()),
     get broken() {
-      return malformed ? 'malformed' : scanner.broken;
+      return fault ?? scanner.broken;
     },
   };
 }
@@ -54,5 +65,18 @@ function readEvent(block: string): WireEvent | 'malformed' | null {
 
 /** Splits a text of complete events; each keeps its blank line. */
 export function splitEvents(text: string): string[] {
+  if (!text.includes('\r')) return splitAtBlankLines(text);
   return text.match(/[\s\S]*?(?:\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n|$)/g)?.filter((event) => event !== '') ?? [];
+}
+
+/** The same where every line ends in LF, as they usually do: three times as fast. */
+function splitAtBlankLines(text: string): string[] {
+  const events: string[] = [];
+  let done = 0;
+  for (let at = text.indexOf('\n\n'); at >= 0; at = text.indexOf('\n\n', done)) {
+    events.push(text.slice(done, at + 2));
+    done = at + 2;
+  }
+  if (done < text.length) events.push(text.slice(done));
+  return events;
 }

@@ -9,6 +9,7 @@
 import { crc32 } from 'node:zlib';
 import { parseObject } from '../../base/json.ts';
 import type { WireEvent } from '../chat-reply.ts';
+import { isTooComplexEvent } from '../framer.ts';
 import type { Framer, Frames, StreamFault } from '../reading.ts';
 
 /** Name of the event that represents an exception or error of the provider. */
@@ -43,7 +44,7 @@ export function createFramer(eventMaxBytes: number): Framer {
         break;
       } else {
         const event = readFrame(bytes.subarray(at, at + length));
-        if (event === 'malformed') broken = event;
+        if (typeof event === 'string') broken = event;
         else if (event !== null) events.push(event);
         at += length;
       }
@@ -79,7 +80,7 @@ function lengthAt(bytes: Buffer, at: number): number | null {
 }
 
 /** Null: nothing to report. */
-function readFrame(frame: Buffer): WireEvent | 'malformed' | null {
+function readFrame(frame: Buffer): WireEvent | StreamFault | null {
   const end = frame.length - checksumBytes;
   if (crc32(frame.subarray(0, end)) !== frame.readUInt32BE(end)) return 'malformed';
   const payloadAt = preludeBytes + frame.readUInt32BE(4);
@@ -87,6 +88,7 @@ function readFrame(frame: Buffer): WireEvent | 'malformed' | null {
   if (headers === null) return 'malformed';
   const type = headers.get(':message-type');
   if (type === 'exception' || type === 'error') return { event: exceptionEvent, data: {} };
+  if (isTooComplexEvent(frame.subarray(payloadAt, end))) return 'event_too_large';
   const data = payloadAt === end ? {} : parseObject(frame.toString('utf8', payloadAt, end));
   return data === null ? 'malformed' : { event: headers.get(':event-type') ?? '', data };
 }

@@ -1,6 +1,7 @@
 /** Frames a prediction as a stream of one event: its JSON, once complete. */
 import { isUtf8 } from 'node:buffer';
 import { parseObject } from '../../base/json.ts';
+import { isTooComplexEvent } from '../framer.ts';
 import type { Framer, Frames, StreamFault } from '../reading.ts';
 
 const nothing: Frames = { raw: null, events: [] };
@@ -26,6 +27,7 @@ export function createJsonFramer(maxBytes: number): Framer {
     finish() {
       if (broken !== null) return nothing;
       const raw = Buffer.concat(chunks);
+      if (isTooComplexEvent(raw)) return fail('event_too_large');
       const data = isUtf8(raw) ? parseObject(raw.toString('utf8')) : null;
       return data === null ? fail('malformed') : { raw, events: [{ event: '', data }] };
     },
