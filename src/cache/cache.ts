@@ -12,6 +12,7 @@ import type { CacheNews, CachePeers } from '../exchange/shared-cache.ts';
 import type { PiiScope } from '../native/pii.ts';
 import { textCharsMax } from '../native/search.ts';
 import { alone, createFlights, type Join, type Seen } from '../store/flights.ts';
+import type { RecordingMemory } from '../store/recording.ts';
 import { createReplyStore, type NotedReply, type StoreBounds } from '../store/replies.ts';
 import { type Asked, askedOf, createAlikeLevels, type Judging, type Near, type Unsure } from './alike.ts';
 import { createFeedback, type Feedback } from './feedback.ts';
@@ -73,6 +74,8 @@ export interface Cache extends Kept {
    * itself. A request whose client disconnects goes on once others have joined it.
    */
   share(key: CacheKey, exchange: Exchange): Seen | Join;
+  /** Memory of streams on their way into it, beside its entries. */
+  readonly arriving: RecordingMemory;
   /** Adopts new settings. */
   update(config: CacheSettings): void;
   /** From now on it takes only this share of its memory. @param share from 0 to 1 */
@@ -92,6 +95,25 @@ export interface CacheDeps {
   readonly peers: CachePeers;
   /** Reads the cross-encoder; by default the built-in one. */
   readonly readVerifier?: VerifierDeps['open'];
+}
+
+/** Streams on their way into the cache may take this part of the memory that entries have. */
+const arrivingPart = 4;
+
+function memoryOfArriving(settings: () => CacheSettings): RecordingMemory {
+  let all = 0;
+  return {
+    take(bytes, held) {
+      const { entryMaxBytes, bytesMax } = settings();
+      const allMax = Math.max(entryMaxBytes, bytesMax / arrivingPart);
+      if (held + bytes > entryMaxBytes || all + bytes > allMax) return false;
+      all += bytes;
+      return true;
+    },
+    give(bytes) {
+      all -= bytes;
+    },
+  };
 }
 
 /** Settings by which less memory is taken. */
@@ -261,6 +283,7 @@ export function createCache(
       const goesOn = (): boolean => exchange.cancellation.reason === null;
       return { kind: 'new', claim: flights.begin(name, { goesOn, joined: () => exchange.detach() }) };
     },
+    arriving: memoryOfArriving(() => current),
     update(next) {
       configured = next;
       adopt();

@@ -63,7 +63,10 @@ export const cache = z
     entriesMax: z.int().min(1).max(10_000_000).default(10_000).meta({ description: 'Most entries kept.' }),
     bytesMax: bytes(16 * 1024 ** 3)
       .default(64 * 1024 * 1024)
-      .meta({ description: 'Most memory for the entries.' }),
+      .meta({
+        description:
+          'Most memory for the entries. Streams on their way there may take a quarter of it besides.',
+      }),
     entryMaxBytes: bytes(64 * 1024 * 1024)
       .default(1024 * 1024)
       .meta({ description: 'Largest reply that is stored.' }),

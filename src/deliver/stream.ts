@@ -13,7 +13,7 @@ import type { ReplyFacts } from '../native/reply.ts';
 import type { Passage } from '../passage.ts';
 import { createReplyScrubber, createRestorer } from '../scrub/restore.ts';
 import type { Vault } from '../scrub/scrub.ts';
-import type { Recording } from '../store/recording.ts';
+import type { Recording, RecordingMemory } from '../store/recording.ts';
 import { noteStored, noteStreamed } from './objects.ts';
 
 /** Content type of event streams. */
@@ -32,9 +32,13 @@ export const keepAliveOf = (exchange: Exchange): string =>
 /** Collects a stream to be stored. */
 interface Collector {
   push(chunk: Buffer): void;
-  /** The whole stream; null: it was too large. */
+  /** The whole stream; null: it was too large, or there was no room for it. */
   body(): Buffer | null;
+  /** It is stored, or never will be; undefined: somebody else says so. */
+  free?(): void;
 }
+
+const collectsNothing: Collector = { push: () => {}, body: () => null };
 
 /** Delivers a provider's event stream. Never throws. Closes the request at its end, even if it is ended early. */
 export async function* passStream(
@@ -83,6 +87,7 @@ export async function* passStream(
     if (scrubber !== null) passage.replyFindings = scrubber.findings();
     const complete = stream.refusal === null && !stream.aborted;
     const body = complete && !stream.restarted ? kept.body() : null;
+    kept.free?.();
     const target = stream.target.label;
     passage.close({
       status,
@@ -113,7 +118,7 @@ export async function* passBytes(
 ): AsyncGenerator<Buffer> {
   const { stream, status } = answer;
   const target = stream.target.label;
-  const kept = passage.claim?.stream({ status, contentType, target }) ?? collector(0);
+  const kept = passage.claim?.stream({ status, contentType, target }) ?? collectsNothing;
   const noteIds = noteStreamed(answer, passage);
   try {
     for (let chunk = await stream.next(); chunk !== null; chunk = await stream.next()) {
@@ -166,7 +171,7 @@ function createOutput(exchange: Exchange, dialect: Dialect, vault: Vault | null)
   };
 }
 
-/** Collects a stream for those that share it, or for the cache, up to the size that these accept. */
+/** Collects a stream for those that share it, or for the cache, as far as these have room. */
 function collect(
   { status, target }: AttemptReply,
   dropped: Pick<StoredReply, 'dropped'>,
@@ -174,20 +179,26 @@ function collect(
 ): Collector {
   const head = { status, contentType: streamType, target: target.label, ...dropped };
   if (passage.claim !== null) return passage.claim.stream(head);
-  return collector(passage.cacheKey === null ? 0 : passage.stages.config.cache.entryMaxBytes);
+  return passage.cacheKey === null ? collectsNothing : collector(passage.stages.cache.arriving);
 }
 
-function collector(maxBytes: number): Collector {
-  let chunks: Buffer[] | null = maxBytes > 0 ? [] : null;
+function collector(memory: RecordingMemory): Collector {
+  let chunks: Buffer[] | null = [];
   let bytes = 0;
+  const free = (): void => {
+    memory.give(bytes);
+    bytes = 0;
+    chunks = null;
+  };
   return {
     push(chunk) {
       if (chunks === null) return;
+      if (!memory.take(chunk.length, bytes)) return free();
       bytes += chunk.length;
-      if (bytes > maxBytes) chunks = null;
-      else chunks.push(chunk);
+      chunks.push(chunk);
     },
     body: () => (chunks === null ? null : Buffer.concat(chunks)),
+    free,
   };
 }
 

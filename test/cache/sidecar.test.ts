@@ -30,7 +30,15 @@ import { testModel, type Wire, wires } from '../support/replies.ts';
 import { sampleExchange } from '../support/samples.ts';
 import { sharedThread } from '../support/shared-thread.ts';
 import { standingTime } from '../support/time.ts';
-import { answers, echoes, placeholders, refuses, type Script, startUpstream } from '../support/upstream.ts';
+import {
+  answers,
+  type Call,
+  echoes,
+  placeholders,
+  refuses,
+  type Script,
+  startUpstream,
+} from '../support/upstream.ts';
 
 describe.each(wires)('through the sidecar, $name', (wire) => {
   let gate: Gate;
@@ -49,6 +57,29 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
       ['miss', 1],
       ['hit', 0],
     ]);
+  });
+
+  test('streams that come at once are stored as far as there is room for them, which they give back', async () => {
+    const calls: Call[] = [];
+    const begins: Script = (call) => {
+      calls.push(call);
+      call.streamHead();
+      call.write(wire.opening + wire.text('x'.repeat(6000)));
+    };
+    const whole = answers(wire, 'x'.repeat(6000));
+    gate = await startGate([begins, begins, begins, begins, whole], {
+      cache: { bytesMax: 40_000, entryMaxBytes: 10_000 },
+    });
+    const replies = await Promise.all([0, 1, 2, 3].map((i) => gate.stream(wire, `${i}`)));
+    for (const reply of replies) await reply.sees('x'.repeat(6000));
+    for (const call of calls) call.end(wire.finish() + wire.end);
+    for (const reply of replies) await reply.all();
+    const statuses: unknown[] = [];
+    for (const text of ['0', '1', '2', '3', '3', '4', '4'])
+      statuses.push((await gate.ask(wire, text, streaming)).headers['cache-status']);
+    // Of those at once one had room; all that came later had, one after the other.
+    expect(statuses.slice(0, 4).filter((status) => status === 'sidegate; hit')).toHaveLength(1);
+    expect(statuses.slice(4)).toEqual(['sidegate; hit', 'sidegate; fwd=uri-miss', 'sidegate; hit']);
   });
 
   test('a stream is replayed as a stream, byte for byte', async () => {
