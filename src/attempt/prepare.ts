@@ -4,10 +4,12 @@ import type { Aside, Waits, Worked } from '../base/aside.ts';
 import { Refusal } from '../base/errors.ts';
 import { scriptOf } from '../base/place.ts';
 import type { Dialect } from '../dialects/dialect.ts';
-import { translateEmbeddings } from '../dialects/embeddings.ts';
+import type { EmbedClient, EmbedProvider } from '../dialects/embed.ts';
+import { translatedEmbeddings, type WrittenVectors, writeEmbeddings } from '../dialects/embeddings.ts';
 import { passHeaders } from '../dialects/headers.ts';
 import { dialects } from '../dialects/index.ts';
 import { encodeObject } from '../dialects/pass-through.ts';
+import type { ChatClient, ChatProvider } from '../dialects/sides.ts';
 import {
   type ReadRequest,
   readRequest,
@@ -25,7 +27,7 @@ import type { ModelRequest } from '../exchange/request.ts';
 import type { Target } from '../upstream/target.ts';
 import type { AttemptDeps } from './deps.ts';
 import { type Freed, work as free, type ToFree } from './own.ts';
-import { type ToTranslate, type Translation, writtenBy } from './write.ts';
+import { nothingBetween, type ToTranslate, type Translation, writtenBy } from './write.ts';
 
 /** A request prepared for one target. */
 export interface Prepared {
@@ -166,34 +168,58 @@ export class Preparation {
   }
 
   #across(target: Target, to: Destination): Later<Prepared | Refusal> {
-    const exchange = this.#exchange;
-    const request = this.#request;
     const { chatClient, embedClient, name: client } = this.#client;
     const { chatProvider, embedProvider, name: provider } = target.provider.dialect;
-    if (exchange.endpoint.kind === 'embedding' && embedClient !== undefined && embedProvider !== undefined)
-      return this.#checked(
-        translateEmbeddings(request, embedClient, embedProvider, exchange, to, { client, provider }),
+    const embeds = this.#exchange.endpoint.kind === 'embedding';
+    if (embeds && embedClient !== undefined && embedProvider !== undefined)
+      return this.#vectorsAcross(target, to, embedClient, embedProvider);
+    if (chatClient === null || chatProvider === null) throw nothingBetween(client, provider);
+    return this.#chatAcross(target, to, chatClient, chatProvider);
+  }
+
+  #vectorsAcross(
+    target: Target,
+    to: Destination,
+    from: EmbedClient,
+    by: EmbedProvider,
+  ): Later<Prepared | Refusal> {
+    const { body, model } = this.#request;
+    const between = { client: this.#client.name, provider: target.provider.dialect.name };
+    const finish = (written: WrittenVectors | Refusal): Prepared | Refusal =>
+      this.#checked(
+        translatedEmbeddings(written, from, by, this.#exchange, to, { ...between, model }),
         target,
       );
-    if (chatClient === null || chatProvider === null)
-      throw new Error(`no translation from ${client} to ${provider}`);
-    const context = {
-      model: request.model,
-      requestId: exchange.id,
-      createdS: Math.floor(this.#wallClock() / 1000),
-      wantsUsage: request.wantsUsage,
-    };
-    const across = { provider, client, context };
+    if (body.length > atOnceMaxBytes)
+      return this.#writtenAside<WrittenVectors>({ ...between, to, chat: null }).then(finish);
+    return finish(writeEmbeddings(body, from, by, to));
+  }
+
+  #chatAcross(
+    target: Target,
+    to: Destination,
+    from: ChatClient,
+    by: ChatProvider,
+  ): Later<Prepared | Refusal> {
+    const { body, model, wantsUsage, stream } = this.#request;
+    const between = { client: this.#client.name, provider: target.provider.dialect.name };
+    const createdS = Math.floor(this.#wallClock() / 1000);
+    const context = { model, requestId: this.#exchange.id, createdS, wantsUsage };
     const finish = (written: Written | Refusal): Prepared | Refusal =>
-      this.#checked(translated(written, chatClient, chatProvider, exchange, to, across), target);
-    if (request.body.length > atOnceMaxBytes) {
-      const order = { client, provider, stream: request.stream, drops: this.#drops, to };
-      return this.#aside
-        .run<ToTranslate, Translation>(writeModule, request.body, order, this.#waits)
-        .then((done) => finish(writtenBy(done)));
+      this.#checked(translated(written, from, by, this.#exchange, to, { ...between, context }), target);
+    if (body.length > atOnceMaxBytes) {
+      const chat = { stream, drops: this.#drops };
+      return this.#writtenAside<Written>({ ...between, to, chat }).then(finish);
     }
-    this.#read ??= readRequest(chatClient, request, this.#drops);
-    return this.#read instanceof Refusal ? this.#read : finish(writeRequest(this.#read, chatProvider, to));
+    this.#read ??= readRequest(from, this.#request, this.#drops);
+    return this.#read instanceof Refusal ? this.#read : finish(writeRequest(this.#read, by, to));
+  }
+
+  /** What a thread writes. */
+  #writtenAside<W extends Written | WrittenVectors>(order: ToTranslate): Promise<W | Refusal> {
+    return this.#aside
+      .run<ToTranslate, Translation<W>>(writeModule, this.#request.body, order, this.#waits)
+      .then(writtenBy<W>);
   }
 
   #checked(translated: Translated, target: Target): Prepared | Refusal {

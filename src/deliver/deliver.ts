@@ -18,6 +18,7 @@ import { createRestorer } from '../scrub/restore.ts';
 import { restoreBody, type Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
 import { isUploadUrl, mustFilter, noteStored, ownObjects, ownUploadUrl, unread } from './objects.ts';
+import { restoreReply } from './restore-reply.ts';
 import { scrubReply } from './scrub-reply.ts';
 import {
   followRecording,
@@ -110,7 +111,7 @@ export function deliverRunning(
   return { kind: 'stream', status, headers, keepAlive: keepAliveOf(exchange), chunks };
 }
 
-/** Delivers a provider's reply. Resolves with a refusal if there is no room for scrubbing a large one. */
+/** Delivers a provider's reply. Resolves with a refusal if there is no room for working on a large one. */
 export function deliverAnswer(
   given: AttemptReply,
   vault: Vault | null,
@@ -157,7 +158,8 @@ export function deliverAnswer(
     return { kind: 'stream', status: answer.status, headers, keepAlive: keepAliveOf(exchange), chunks };
   }
   const { status, facts, target } = answer;
-  const finish = (body: Buffer, endMs: number): WholeReply => {
+  /** @param restored the same body for the client, with its values */
+  const finish = (body: Buffer, restored: Buffer, endMs: number): WholeReply => {
     if (facts !== null) passage.hear(body, false);
     if (facts === null) {
       headers.push('x-should-retry', 'false');
@@ -170,14 +172,19 @@ export function deliverAnswer(
       const cacheable = mayCache(facts, kind === 'chat');
       addCost(passage.close({ status, target: target.label, upstreamMs, keep, cacheable }, endMs), headers);
     }
-    return { kind: 'whole', status, headers, body: vault === null ? body : restoreBody(body, vault) };
+    return { kind: 'whole', status, headers, body: restored };
+  };
+  const finishRestored = (body: Buffer, endMs: number): WholeReply | Promise<WholeReply | Refusal> => {
+    const restored = restoreReply(body, vault, passage);
+    if (!(restored instanceof Promise)) return finish(body, restored, endMs);
+    return restored.then((each) => (each instanceof Refusal ? each : finish(body, each, stages.clock())));
   };
   if (facts !== null) noteStored(answer.body, answer, passage);
   const own = facts === null ? answer.body : ownObjects(answer, passage);
   if (own instanceof Refusal) return passage.refuse(own);
   const scrubbed = scrubReply(across && facts === null ? translatedError(answer, exchange) : own, passage);
-  if (!(scrubbed instanceof Promise)) return finish(scrubbed, nowMs);
-  return scrubbed.then((body) => (body instanceof Refusal ? body : finish(body, stages.clock())));
+  if (!(scrubbed instanceof Promise)) return finishRestored(scrubbed, nowMs);
+  return scrubbed.then((body) => (body instanceof Refusal ? body : finishRestored(body, stages.clock())));
 }
 
 /** A provider's error in the client's dialect. */

@@ -4,7 +4,6 @@ import { isUtf8 } from 'node:buffer';
 import { Refusal } from '../base/errors.ts';
 import { isObject, parseObject } from '../base/json.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import type { ModelRequest } from '../exchange/request.ts';
 import { noFacts } from '../native/reply.ts';
 import { createNotes } from './chat.ts';
 import type { EmbedClient, EmbedProvider, Vector } from './embed.ts';
@@ -15,35 +14,70 @@ import type { Destination } from './wire.ts';
 
 const none = Buffer.alloc(0);
 
-/** Translates a request into the provider's dialect. */
-export function translateEmbeddings(
-  request: ModelRequest,
+/** A request as a provider reads it, and what was left out of it, or the field that can't be translated. */
+export type WrittenVectors =
+  | {
+      readonly kind: 'written';
+      /** After the base path. */
+      readonly path: string;
+      readonly headers: readonly string[];
+      readonly body: Buffer;
+      readonly dropped: readonly string[];
+      /** How many more fields were left out. */
+      readonly droppedMore: number;
+      readonly asked: Omit<AskedVectors, 'model'>;
+    }
+  | { readonly kind: 'cannot'; readonly field: string };
+
+/** Writes a client's body in the provider's dialect; refuses an invalid one. */
+export function writeEmbeddings(
+  body: Buffer,
+  client: EmbedClient,
+  provider: EmbedProvider,
+  to: Destination,
+): WrittenVectors | Refusal {
+  const json = parseObject(body.toString('utf8'));
+  if (json === null) return new Refusal('invalid_json', 'The body is not a JSON object.');
+  const notes = createNotes();
+  const request = client.readRequest(json, notes);
+  const call = provider.writeRequest(request, to, notes);
+  const refusal = invalidIn(notes);
+  if (refusal !== null) return refusal;
+  if (notes.unsupported !== null) return { kind: 'cannot', field: notes.unsupported };
+  const { dropped, droppedMore } = notes;
+  const { base64, texts } = request;
+  return {
+    kind: 'written',
+    path: call.path,
+    headers: call.headers,
+    body: Buffer.from(JSON.stringify(call.body)),
+    dropped,
+    droppedMore,
+    asked: { base64, count: texts.length },
+  };
+}
+
+/** What is sent of a written request, and how its reply is read. */
+export function translatedEmbeddings(
+  written: WrittenVectors | Refusal,
   client: EmbedClient,
   provider: EmbedProvider,
   exchange: Exchange,
   to: Destination,
-  between: Pick<AcrossEmbeddings, 'client' | 'provider'>,
+  { model, ...between }: Pick<AcrossEmbeddings, 'client' | 'provider'> & Pick<AskedVectors, 'model'>,
 ): Translated {
-  const json = parseObject(request.body.toString('utf8'));
-  if (json === null)
-    return { kind: 'invalid', refusal: new Refusal('invalid_json', 'The body is not a JSON object.') };
-  const notes = createNotes();
-  const asked = client.readRequest(json, notes);
-  const { path, body, headers } = provider.writeRequest(asked, to, notes);
-  const refusal = invalidIn(notes);
-  if (refusal !== null) return { kind: 'invalid', refusal };
-  if (notes.unsupported !== null) return { kind: 'cannot', field: notes.unsupported };
+  if (written instanceof Refusal) return { kind: 'invalid', refusal: written };
+  if (written.kind === 'cannot') return written;
+  const { path, headers, body, dropped, droppedMore, asked } = written;
   const sent = [...to.headers, ...headers];
   passHeaders(['traceparent', 'tracestate'], exchange.headers, sent);
-  const { base64, texts } = asked;
-  const vectors = { base64, count: texts.length, model: request.model };
+  const vectors = { ...asked, model };
   const reading = { ...embedReading(client, provider, vectors), apart: { ...between, vectors } };
-  const written = Buffer.from(JSON.stringify(body));
   return {
     kind: 'sent',
-    sent: { path: to.basePath + path, headers: sent, body: written, reading },
-    dropped: notes.dropped,
-    droppedMore: notes.droppedMore,
+    sent: { path: to.basePath + path, headers: sent, body, reading },
+    dropped,
+    droppedMore,
     lost: lostHeaders(client, exchange),
   };
 }

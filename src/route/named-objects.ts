@@ -52,17 +52,32 @@ const [backslash, letterU, slash] = Buffer.from('\\u/') as unknown as [number, n
 const asciiOf = (digits: string): number | null =>
   /^00[2-7][0-9A-Fa-f]$/.test(digits) ? Number.parseInt(digits, 16) : null;
 
-/** Finds them in a thread. */
-export const work: Work<null, string[]> = (body) => ({
-  value: namesIn(Buffer.from(body.buffer, body.byteOffset, body.length)),
-  body: null,
-});
+/** What must be known of a body to search it. */
+interface ToSearch {
+  readonly contentType: string;
+  /** It asks a model, so that only one with a member that names objects is searched. */
+  readonly asks: boolean;
+}
 
-/** The texts of a body that a provider may take for names, as JSON; null: it is nothing but bytes, such as a file. */
-function searched(body: Buffer, contentType: string): Buffer | Refusal | null {
-  if (/^application\/x-www-form-urlencoded/i.test(contentType))
+/** Searches a body: here, or as the work of another thread. */
+export const work: Work<ToSearch, string[]> = (body, { contentType, asks }) => {
+  if (asks && !hasNames(body)) return { value: [], body: null };
+  const texts = textsOf(body, contentType);
+  return texts instanceof Refusal ? texts : { value: namesIn(texts), body: null };
+};
+
+const isUrlEncoded = (contentType: string): boolean =>
+  /^application\/x-www-form-urlencoded/i.test(contentType);
+
+/** Whether a body is nothing but bytes, such as a file, which name nothing. */
+const isBytes = (contentType: string): boolean =>
+  contentType !== '' && !isJson(contentType) && !isForm(contentType) && !isUrlEncoded(contentType);
+
+/** The texts of a body that a provider may take for names, as JSON. */
+function textsOf(body: Buffer, contentType: string): Buffer | Refusal {
+  if (isUrlEncoded(contentType))
     return Buffer.from(JSON.stringify([...new URLSearchParams(body.toString('latin1')).values()]));
-  if (!isForm(contentType)) return contentType === '' || isJson(contentType) ? body : null;
+  if (!isForm(contentType)) return body;
   const form = readForm(body, contentType);
   if (form instanceof Refusal) return form;
   const texts = form.parts.filter(({ file }) => !file);
@@ -71,9 +86,11 @@ function searched(body: Buffer, contentType: string): Buffer | Refusal | null {
   );
 }
 
+type Named = Pick<Exchange, 'body' | 'query' | 'headers' | 'cancellation' | 'endpoint'>;
+
 /** The refusal of a request that names an object of another tenant at one of these providers; null: it may pass. */
 export async function denyForeign(
-  { body, query, headers, cancellation }: Pick<Exchange, 'body' | 'query' | 'headers' | 'cancellation'>,
+  { body, query, headers, cancellation, endpoint }: Named,
   all: Iterable<Provider>,
   tenant: string,
   table: ObjectTable,
@@ -86,12 +103,13 @@ export async function denyForeign(
     providers.every((provider) => !isForeign(name, provider, tenant, table));
   const inQuery = [...new URLSearchParams(query).values()].find((name) => !isTheirs(name));
   if (inQuery !== undefined) return notTheirs(inQuery);
-  const texts = body.length === 0 ? null : searched(body, headers['content-type'] ?? '');
-  if (texts === null || texts instanceof Refusal) return texts;
+  const contentType = headers['content-type'] ?? '';
+  if (body.length === 0 || isBytes(contentType)) return null;
+  const order = { contentType, asks: endpoint.kind === 'chat' };
   const found =
-    texts.length <= atOnceMaxBytes
-      ? { value: namesIn(texts) }
-      : await aside.run<null, string[]>(module, texts, null, { cancellation, deadlineMs });
+    body.length <= atOnceMaxBytes
+      ? work(body, order)
+      : await aside.run<ToSearch, string[]>(module, body, order, { cancellation, deadlineMs });
   if (found instanceof Refusal) return found;
   const names = found.value;
   if (names.length > namesMax)
@@ -115,6 +133,9 @@ const members = [
 const googleMembers = ['cachedContent', 'cached_content', 'fileUri', 'file_uri'];
 const quoted = [...members, ...googleMembers].map((name) => `"${name}"`);
 
-/** Whether a request for a model may name an object at its provider: then it is searched, too. */
-export const mayName = (body: Buffer): boolean =>
+/** Whether a request for a model has a member that names objects, or may have one in escapes. */
+const hasNames = (body: Buffer): boolean =>
   quoted.some((member) => body.includes(member)) || body.includes('\\u00');
+
+/** Whether a request for a model may name an object at its provider: then it is searched, too. */
+export const mayName = (body: Buffer): boolean => body.length > atOnceMaxBytes || hasNames(body);

@@ -7,6 +7,7 @@ import type { Work, Worked } from '../../src/base/aside.ts';
 import { Refusal } from '../../src/base/errors.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { createNotes } from '../../src/dialects/chat.ts';
+import { writeEmbeddings } from '../../src/dialects/embeddings.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { translatedReading } from '../../src/dialects/read-reply.ts';
 import type { WholeReading } from '../../src/dialects/reading.ts';
@@ -36,6 +37,18 @@ const providers = Object.values(dialects).flatMap(({ name, chatProvider }) =>
   chatProvider === null ? [] : [{ name, chatProvider }],
 );
 
+test.each(['gemini', 'cohere'] as const)('embeddings for %s, translated', (provider) => {
+  const { embedClient } = dialects.openai;
+  const { embedProvider } = dialects[provider];
+  if (embedClient === undefined || embedProvider === undefined) throw new Error(`no vectors of ${provider}`);
+  const body = Buffer.from(
+    JSON.stringify({ model: 'm', input: ['a', 'b'], user: 'ann', encoding_format: 'base64' }),
+  );
+  const written = writtenBy(aside(translate, body, { client: 'openai', provider, to, chat: null }));
+  expect(written).toEqual(writeEmbeddings(body, embedClient, embedProvider, to));
+  expect(written).toMatchObject({ kind: 'written', dropped: ['user'], asked: { count: 2, base64: true } });
+});
+
 describe.each(shapes)('$name', ({ dialect, body }) => {
   const bytes = Buffer.from(JSON.stringify(body(3)));
 
@@ -47,7 +60,8 @@ describe.each(shapes)('$name', ({ dialect, body }) => {
       const request = client?.readRequest(json, notes);
       const echo = client?.echoOf?.(json);
       if (request === undefined) throw new Error(`nobody speaks ${dialect}`);
-      const order = { client: dialect, provider, stream: request.stream, drops: true, to };
+      const chat = { stream: request.stream, drops: true };
+      const order = { client: dialect, provider, to, chat };
       expect(writtenBy(aside(translate, bytes, order)), provider).toEqual(
         writeRequest({ request, notes, echo }, chatProvider, to),
       );

@@ -46,6 +46,18 @@ function byHand() {
 
 const codeOf = (result: unknown): string => (result instanceof Refusal ? result.code : 'none');
 
+test('a large body is copied in pieces, each in a turn of its own, and arrives whole', async () => {
+  const { run, threads } = byHand();
+  const body = Buffer.alloc(20 * 1024 * 1024, 'abcdefg');
+  const done = run(body);
+  let turns = 0;
+  for (; threads.length === 0; turns++) await new Promise((resolve) => setImmediate(resolve));
+  expect(turns).toBeGreaterThanOrEqual(4);
+  expect(Buffer.from(threads[0]?.jobs[0]?.body ?? []).equals(body)).toBe(true);
+  threads[0]?.answer();
+  await done;
+});
+
 test('a thread does one after the other; a large body has another thread', async () => {
   const { run, threads } = byHand();
   const [first, second] = [run(), run()];

@@ -29,8 +29,17 @@ beforeAll(async () => {
   sidecar = await startTestSidecar({
     cache: { enabled: false },
     scrub: { reply: { card: 'mask', phone: 'mask' } },
-    providers: Object.fromEntries(names.map((dialect) => [dialect, { dialect, baseUrl, apiKey: 'k' }])),
-    routes: names.map((provider) => ({ model: provider, unsupported: 'drop', targets: [{ provider }] })),
+    authenticate: { anonymousTenant: 'test', keys: [{ id: 'a', sha256: '0'.repeat(64), tenant: 'acme' }] },
+    providers: {
+      ...Object.fromEntries(names.map((dialect) => [dialect, { dialect, baseUrl, apiKey: 'k' }])),
+      // With several tenants, the names of their objects are looked for in requests to it.
+      keeping: { dialect: 'openai', baseUrl, apiKey: 'k', passthrough: true },
+    },
+    routes: [...names, 'keeping'].map((provider) => ({
+      model: provider,
+      unsupported: 'drop',
+      targets: [{ provider }],
+    })),
   });
 });
 afterAll(async () => {
@@ -80,12 +89,26 @@ const digits: Shape = {
   body: (n) => ({ messages: [{ role: 'user', content: '1 '.repeat(n) }] }),
 };
 
+const texts: Shape = {
+  name: 'long texts to be embedded',
+  dialect: 'openai',
+  body: (n) => ({ input: Array.from({ length: n }, (_, i) => `${i} ${'word '.repeat(1000)}`) }),
+};
+
+const quotes: Shape = {
+  name: 'quotes that each may begin the name of an object',
+  dialect: 'openai',
+  body: (n) => ({ messages: [{ role: 'user', content: '"file_i'.repeat(n) }] }),
+};
+
 test.each([
   [shapeOf('openai: unknown members'), 1_000_000, '/v1/chat/completions', 'gemini'],
   [shapeOf('openai: results'), 2_000_000, '/v1/chat/completions', 'anthropic'],
   [shapeOf('anthropic: thinking'), 2_000_000, '/v1/messages', 'anthropic'],
   [digits, 200_000, '/v1/chat/completions', 'openai'],
-])('$name: %i bytes posted to %s, for %s', async (shape, bytes, path, model) => {
+  [texts, 15_000_000, '/v1/embeddings', 'gemini'],
+  [quotes, 15_000_000, '/v1/chat/completions', 'keeping'],
+])('H12, row 36: $0.name, $1 bytes posted to $2, for $3', async (shape, bytes, path, model) => {
   const body = bodyOf(shape, bytes, model);
   received = 0;
   // The first request starts the thread, and a collection of garbage may fall into one of them.
@@ -114,7 +137,7 @@ async function turnOf(reply: string, path: string, asked: object): Promise<reado
   return [status, Math.min(...turns)];
 }
 
-test('embeddings of 20 MB, translated', async () => {
+test('H12: embeddings of 20 MB, translated', async () => {
   const vector = `{"values":[${Array(1536).fill('-0.0123456').join()}]}`;
   const texts = Array.from({ length: 100 }, (_, i) => `text ${i}`);
   const reply = `{"embeddings":[${Array(100).fill(vector).join()}],"pad":[${'1,'.repeat(9_000_000)}1]}`;
@@ -124,9 +147,18 @@ test('embeddings of 20 MB, translated', async () => {
   expect(turn).toBeLessThan(turnMaxMs);
 });
 
-test('a reply of 20 MB of numbers without text, that says nothing of tokens', async () => {
+test('H12: a reply of 20 MB of numbers without text, that says nothing of tokens', async () => {
   const asked = { model: 'openai', input: 'Hi' };
   const [status, turn] = await turnOf(`{"data":[${'1,'.repeat(10_000_000)}1]}`, '/v1/embeddings', asked);
+  expect(status).toBe('200');
+  expect(turn).toBeLessThan(turnMaxMs);
+});
+
+test('H12: a reply of 40 MB to a request whose values are masked', async () => {
+  const asked = { model: 'openai', messages: [{ role: 'user', content: 'Write to ann@example.com' }] };
+  const message = { role: 'assistant', content: 'word [ '.repeat(6_000_000) };
+  const reply = { id: 'i', model: 'm', choices: [{ index: 0, message, finish_reason: 'stop' }] };
+  const [status, turn] = await turnOf(JSON.stringify(reply), '/v1/chat/completions', asked);
   expect(status).toBe('200');
   expect(turn).toBeLessThan(turnMaxMs);
 });
@@ -140,7 +172,7 @@ const calls = Array.from({ length: 20_000 }, (_, i) => ({
 test.each([
   ['of 2 MB for a client of another dialect', '/v1/messages', { content: null, tool_calls: calls }],
   ['that is slow to search', '/v1/chat/completions', { content: '4 (4 ('.repeat(100_000) }],
-])('a reply %s', async (_, path, said) => {
+])('H12: a reply %s', async (_, path, said) => {
   const choices = [{ index: 0, message: { role: 'assistant', ...said }, finish_reason: 'stop' }];
   answer = Buffer.from(JSON.stringify({ id: 'i', object: 'chat.completion', model: 'm', choices }));
   const asked = { model: 'openai', max_tokens: 9, messages: [{ role: 'user', content: 'Hi' }] };

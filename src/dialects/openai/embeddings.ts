@@ -10,6 +10,8 @@ import type { AskedVectors } from '../reading.ts';
 /** `input_type` is Cohere's; apps that use Cohere's models send it through OpenAI's SDK. */
 const known = new Set(['model', 'input', 'dimensions', 'encoding_format', 'input_type']);
 const nothing: ReadonlySet<string> = new Set();
+/** Texts of a request that is translated, each of which may become a hundred times as long. OpenAI allows 2,048. */
+const textsMax = 65_536;
 
 function readRequest(body: Json, notes: Notes): EmbedRequest {
   noteRest(body, known, nothing, notes);
@@ -19,6 +21,7 @@ function readRequest(body: Json, notes: Notes): EmbedRequest {
   // Token ids are valid for one model only.
   if (texts.length < list.length) noteUnsupported(notes, 'input');
   if (list.length === 0) noteInvalid(notes, 'input', 'must contain at least one text');
+  if (list.length > textsMax) noteInvalid(notes, 'input', `must contain at most ${textsMax} texts`);
   return {
     texts,
     dimensions: numberOf(body.dimensions),
