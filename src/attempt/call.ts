@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { statedErrorIn } from '../dialects/fault.ts';
 import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../dialects/reading.ts';
 import type { UpstreamRequest } from '../dialects/wire.ts';
-import { isReused, type ReplyHandler, type Sending } from '../upstream/connection.ts';
+import { isReused, type ReplyHandler, type Sending } from '../upstream/sending.ts';
 import type { Provider } from '../upstream/target.ts';
 import {
   arrivedOfStream,
@@ -71,6 +71,7 @@ type Phase = 'waiting' | 'opening' | 'whole' | 'holding' | 'flowing' | 'done';
 class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   failure: CallFailure | null = null;
   lacksEnd = false;
+  flowing = false;
   readonly #reading: ReplyReading;
   readonly #terms: Terms;
   /** Sends it once more on a fresh connection; null: it may not be, or was. */
@@ -293,6 +294,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
 
   #begin(): void {
     this.#phase = 'flowing';
+    this.flowing = true;
     this.#head = null;
     this.#timer.cancel();
     this.#timer = this.#idle();

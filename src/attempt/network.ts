@@ -1,7 +1,7 @@
 /** Tells the causes of a failed connection apart, by the codes of Node, OpenSSL, undici and our own. */
 import { addressCode } from '../upstream/addresses.ts';
-import { malformedCode } from '../upstream/connection.ts';
 import { connectTimeoutCode } from '../upstream/open-socket.ts';
+import { malformedCode } from '../upstream/sending.ts';
 import { proxyPrefix } from '../upstream/tunnel.ts';
 
 /** Why a connection failed. */

@@ -9,9 +9,9 @@ import type { Dispatcher } from 'undici';
 import symbols from 'undici/lib/core/symbols.js';
 import Client from 'undici/lib/dispatcher/client.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
-import { markReused, type ReplyHandler, type Sending } from './connection.ts';
 import type { Opened } from './open-socket.ts';
 import type { UpstreamSend } from './request-head.ts';
+import { markReused, type ReplyHandler, type Sending } from './sending.ts';
 
 /** undici's connections to one provider. */
 export interface UndiciConnections {

@@ -2,10 +2,11 @@
 import type { Socket } from 'node:net';
 import type { AddressCheck } from './addresses.ts';
 import type { UndiciConnections } from './by-undici.ts';
-import { closedCode, type ReplyHandler, readShared, Sent } from './connection.ts';
+import { readShared, Sent } from './connection.ts';
 import type { Opened } from './open-socket.ts';
 import { createReach, type Reach } from './reach.ts';
 import { requestHead, type UpstreamSend } from './request-head.ts';
+import { closedCode, type ReplyHandler } from './sending.ts';
 import { Stack } from './stack.ts';
 
 /** Sends requests to one provider. */

@@ -4,31 +4,21 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
-import { Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { Opened } from './open-socket.ts';
+import { Replayed } from './replayed.ts';
 import { ReplyReader, type ReplySink } from './reply-reader.ts';
 import type { UpstreamSend } from './request-head.ts';
-
-/** What can be done with a request under way. */
-export interface Sending {
-  /** Stops reading its reply, which must have begun, but for what was read already. */
-  pause(): void;
-  resume(): void;
-  /** Gives it up, and its connection with it. */
-  abort(reason: Error): void;
-}
-
-/** Takes what comes of a request, in this order; as undici's handlers do. */
-export interface ReplyHandler {
-  /** Its connection is open: it is sent when this returns, unless it is given up. Called again if it is sent again. */
-  onRequestStart(sending: Sending): void;
-  onResponseStart(sending: Sending, status: number, headers: IncomingHttpHeaders): void;
-  onResponseData(sending: Sending, chunk: Buffer): void;
-  onResponseEnd(): void;
-  /** Instead of the rest. A request that was given up may end without it. */
-  onResponseError(sending: Sending | null, error: Error): void;
-}
+import {
+  closedCode,
+  faultOf,
+  malformedCode,
+  markReused,
+  type ReplyHandler,
+  type Sending,
+} from './sending.ts';
+import { awaitTurn, isTurnFull, takeTurn, turnBytes, type Waiter } from './turns.ts';
 
 /** Whoever keeps a connection. */
 export interface ConnectionOwner {
@@ -44,24 +34,6 @@ export interface ConnectionOwner {
   onUnusual(replayed: Duplex, sent: Sent): void;
 }
 
-/** Code of a connection that the provider closed before the reply's end. */
-export const closedCode = 'CONNECTION_CLOSED';
-/** Code of a reply that isn't HTTP/1.1. */
-export const malformedCode = 'MALFORMED_REPLY';
-
-const faultOf = (code: string, message: string): Error => Object.assign(new Error(message), { code });
-
-/** Errors of connections that had carried a request before, and broke before a byte of this one's answer. */
-const reused = new WeakSet<Error>();
-
-/**
- * Whether a connection broke that had carried a request before, and gave no byte for this one: it may have died while it
- * was idle, which says nothing of the provider.
- */
-export const isReused = (error: Error): boolean => reused.has(error);
-/** Says so of an error. */
-export const markReused = (error: Error): void => void reused.add(error);
-
 /** All sockets read into this buffer, one after the other, so it stays in the CPU's cache. */
 const shared = Buffer.allocUnsafeSlow(64 * 1024);
 const owners = new WeakMap<object, Connection>();
@@ -72,11 +44,10 @@ export const readShared = {
   callback(this: unknown, count: number): boolean {
     const bytes = shared.subarray(0, count);
     const owner = owners.get(this as object);
-    if (owner !== undefined) owner.take(bytes);
+    if (owner !== undefined) return owner.read(bytes);
     // A provider of HTTP/2 may speak before its socket is handed on: TLS gives what it read even to a paused socket.
-    else (this as Socket).push(Buffer.from(bytes));
-    // A socket that was paused before it began to read would read on.
-    return owner?.paused !== true;
+    (this as Socket).push(Buffer.from(bytes));
+    return true;
   },
 };
 
@@ -129,8 +100,11 @@ export class Sent implements Sending, ReplySink {
   }
 }
 
+/** Reads of a stream that are shorter, such as single tokens, wait for nothing. */
+const largeBytes = 4096;
+
 /** A connection, which opens with its first request. */
-export class Connection {
+export class Connection implements Waiter {
   /** When it is closed if it stays idle, on the owner's clock, ms. */
   idleUntilMs = 0;
   readonly #open: (done: Opened) => void;
@@ -147,6 +121,12 @@ export class Connection {
   #gone = false;
   /** Takes the bytes of an unusual reply. */
   #replayed: Replayed | null = null;
+  /** It waits for its turn, and isn't read. */
+  #waits = false;
+  /** What was read when the turn was full. */
+  #held: Buffer | null = null;
+  /** It has its turn, and what is read next is taken. */
+  #hasTurn = false;
 
   constructor(open: (done: Opened) => void, owner: ConnectionOwner) {
     this.#open = open;
@@ -169,6 +149,58 @@ export class Connection {
   close(): void {
     this.#closing = true;
     if (this.#sent === null && this.#replayed === null) this.#leave();
+  }
+
+  /** Takes what was read, which may be overwritten afterwards, or holds it until its turn. False: it isn't read on. */
+  read(bytes: Buffer): boolean {
+    // TLS gives on all of what it has read.
+    if (this.#waits || this.#held !== null) return this.#hold(bytes);
+    const flows = bytes.length >= largeBytes && this.#flowing;
+    if (flows && !this.#hasTurn && !takeTurn(bytes.length)) return this.#hold(bytes);
+    this.#hasTurn = false;
+    this.take(bytes);
+    // A socket that was paused before it began to read would read on.
+    if (this.paused) return false;
+    if (!flows || !isTurnFull() || !this.#flowing) return true;
+    this.#wait();
+    return false;
+  }
+
+  get #flowing(): boolean {
+    return this.#sent?.handler.flowing === true;
+  }
+
+  #hold(bytes: Buffer): false {
+    this.#held = this.#held === null ? Buffer.from(bytes) : Buffer.concat([this.#held, bytes]);
+    this.#wait();
+    return false;
+  }
+
+  #wait(): void {
+    if (!this.#waits) awaitTurn(this);
+    this.#waits = true;
+  }
+
+  goOn(): number {
+    this.#waits = false;
+    if (this.#gone || this.paused) return 0;
+    const bytes = this.#takeHeld();
+    if (bytes > 0 && this.#flowing) {
+      // What else its provider has sent waits for another turn.
+      if (!this.paused) this.#wait();
+      return bytes;
+    }
+    this.#hasTurn = bytes === 0;
+    this.#socket?.resume();
+    return bytes || turnBytes;
+  }
+
+  /** Takes what is held, and gives its length. */
+  #takeHeld(): number {
+    const held = this.#held;
+    this.#held = null;
+    if (held !== null) this.take(held);
+    return held?.length ?? 0;
   }
 
   /** Takes what was read; it may be overwritten afterwards. */
@@ -205,7 +237,8 @@ export class Connection {
   }
 
   resume(): void {
-    this.#socket?.resume();
+    if (this.#held !== null) this.#wait();
+    else if (!this.#waits) this.#socket?.resume();
   }
 
   #opened(error: Error | null, socket: Socket | null): void {
@@ -222,7 +255,7 @@ export class Connection {
       return this.#owner.onHttp2(socket, sent);
     }
     owners.set(socket, this);
-    socket.on('error', (fault) => this.#fail(fault));
+    socket.on('error', (fault) => this.#broken(fault));
     socket.on('end', () => this.#closedByPeer());
     socket.on('close', () => this.#closedByPeer());
     // A socket through a proxy comes paused.
@@ -296,7 +329,13 @@ export class Connection {
     this.#owner.onFree(this);
   }
 
+  #broken(fault: Error): void {
+    this.#takeHeld();
+    this.#fail(fault);
+  }
+
   #closedByPeer(): void {
+    this.#takeHeld();
     if (this.#replayed !== null) return this.#replayed.close();
     const sent = this.#sent;
     if (sent !== null && this.#reader.endsByClosing) return this.#end(sent);
@@ -317,6 +356,7 @@ export class Connection {
   }
 
   #leave(): void {
+    this.#held = null;
     this.#socket?.destroy();
     if (this.#gone) return;
     this.#gone = true;
@@ -335,53 +375,3 @@ export class Connection {
 }
 
 const noBody = Buffer.alloc(0);
-
-/** A connection whose request was sent already, and whose reply begins again with what was read of it. */
-class Replayed extends Duplex {
-  readonly #socket: Socket;
-  readonly #onGone: () => void;
-  /** What was read before the request was written here; null: it was. A reply to no request would be refused. */
-  #early: Buffer[] | null = [];
-  #closed = false;
-
-  constructor(socket: Socket, onGone: () => void) {
-    super();
-    // It may break before anybody has taken it; whoever takes it finds it destroyed.
-    this.on('error', () => {});
-    this.#socket = socket;
-    this.#onGone = onGone;
-  }
-
-  /** Gives on what was read. @param bytes may be overwritten afterwards */
-  give(bytes: Buffer): void {
-    const copy = Buffer.from(bytes);
-    if (this.#early !== null) this.#early.push(copy);
-    else if (!this.push(copy)) this.#socket.pause();
-  }
-
-  /** The provider sends no more. */
-  close(): void {
-    this.#closed = true;
-    if (this.#early === null) this.push(null);
-  }
-
-  override _write(_chunk: Buffer, _encoding: string, done: () => void): void {
-    done();
-    setImmediate(() => this.#begin());
-  }
-
-  #begin(): void {
-    for (const each of this.#early ?? []) this.push(each);
-    this.#early = null;
-    if (this.#closed) this.push(null);
-  }
-
-  override _read(): void {
-    this.#socket.resume();
-  }
-
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#onGone();
-    done(error);
-  }
-}

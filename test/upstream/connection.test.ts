@@ -4,8 +4,8 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Connections, openConnections } from '../../src/upstream/connect.ts';
-import { isReused, type Sending } from '../../src/upstream/connection.ts';
 import type { UpstreamSend } from '../../src/upstream/request-head.ts';
+import { isReused, type Sending } from '../../src/upstream/sending.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { eventually } from '../support/until.ts';
 

@@ -5,9 +5,10 @@ import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer } from 'node:tls';
 import { expect, onTestFinished, test } from 'vitest';
 import { openUndici } from '../../src/upstream/by-undici.ts';
-import { Connection, type ReplyHandler, readShared, Sent } from '../../src/upstream/connection.ts';
+import { Connection, readShared, Sent } from '../../src/upstream/connection.ts';
 import { createReach } from '../../src/upstream/reach.ts';
 import type { UpstreamSend } from '../../src/upstream/request-head.ts';
+import type { ReplyHandler } from '../../src/upstream/sending.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { eventually } from '../support/until.ts';
 
