@@ -14,7 +14,7 @@ afterAll(() => sidecar.stop());
 const get = (path: string, headers: string, version = '1.1'): Promise<string> =>
   rawExchange(sidecar.adminUrl, `GET ${path} HTTP/${version}\r\n${headers}connection: close\r\n\r\n`);
 
-test.each(['/metrics', '/healthz', '/readyz', '/keys'])('a rebound page can’t read %s', async (path) => {
+test.each(['/metrics', '/healthz', '/readyz', '/keys'])('H7: a rebound page can’t read %s', async (path) => {
   for (const host of [
     'evil.example',
     'evil.example:4101',
@@ -40,7 +40,7 @@ test('probes reach it by name, by address, and without any', async () => {
   expect(await get('/healthz', '', '1.0')).toMatch(/^HTTP\/1\.1 200 /);
 });
 
-test('64 silent connections don’t keep a probe waiting', async () => {
+test('H10: 64 silent connections don’t keep a probe waiting', async () => {
   const silent: Socket[] = [];
   for (let i = 0; i < 64; i++) silent.push(await openSocket(sidecar.adminUrl));
   for (const socket of silent) socket.on('error', () => {});

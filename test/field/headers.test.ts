@@ -36,7 +36,7 @@ test.each([
   [openaiWire, ['openai-organization', 'openai-project']],
   [geminiWire, ['x-goog-user-project']],
 ] as const)(
-  'an app decides whom its own key bills, and the configuration the gateway’s: $0.name',
+  'H17: an app decides whom its own key bills, and the configuration the gateway’s: $0.name',
   async (wire, names) => {
     const billing = Object.fromEntries(names.map((name) => [name, 'theirs']));
     const sent = async (provider: object, key = {}) => {

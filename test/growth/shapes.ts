@@ -10,12 +10,26 @@ export interface Shape {
 
 const many = <T>(n: number, make: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => make(i));
 let objects = 0;
+/** What the names of one object begin with. */
+const newStart = (): string => {
+  objects += 1;
+  return objects.toString(36).padStart(4, 'k');
+};
 /** An object with names that no other has: V8 reads names it has met before in a third of the time. */
 const members = (n: number, value: unknown = 1): Json => {
-  objects += 1;
-  const of = objects.toString(36).padStart(4, 'k');
+  const of = newStart();
   return Object.fromEntries(many(n, (i) => [`${of}${i}`, value] as const));
 };
+
+/** A body's text with other names in such objects, of the same length. */
+export function withNewNames(text: string): string {
+  const starts = new Map<string, string>();
+  return text.replace(/k[0-9a-z]{3}(?=\d)/g, (start) => {
+    const known = starts.get(start) ?? newStart();
+    starts.set(start, known);
+    return known;
+  });
+}
 
 const openai = (name: string, body: (n: number) => Json): Shape => ({
   name: `openai: ${name}`,

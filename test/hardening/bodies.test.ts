@@ -35,7 +35,7 @@ test.each([
   ['of 1 kB', 'content-length: 1000\r\n'],
   ['in chunks', 'transfer-encoding: chunked\r\n'],
   ['that waits for 100 Continue', 'content-length: 1000\r\nexpect: 100-continue\r\n'],
-])('a wrong key is refused before the body %s arrives', async (_, more) => {
+])('H4: a wrong key is refused before the body %s arrives', async (_, more) => {
   const socket = await openSocket(sidecar.url);
   let text = '';
   socket.on('data', (chunk) => {
@@ -56,7 +56,7 @@ async function uploading(bytes: number): Promise<Socket> {
   return socket;
 }
 
-test('bodies take no more memory than is meant for them, and give it back', async () => {
+test('H4: bodies take no more memory than is meant for them, and give it back', async () => {
   const headers = { authorization: 'Bearer sk-app' };
   const large = { headers, body: wire.request('x'.repeat(900_000)) };
   // A single body may be larger than the bound.
@@ -81,7 +81,7 @@ test('bodies take no more memory than is meant for them, and give it back', asyn
   while ((await ask(sidecar.url, wire.path, large)).status !== 200);
 });
 
-test('an upload that is refused while it arrives is answered, and its connection closed', async () => {
+test('H4: an upload that is refused while it arrives is answered, and its connection closed', async () => {
   const uploads = [await uploading(1_000_000), await uploading(1_000_000)];
   const text = await Promise.race(uploads.map(readAll));
   expect(text).toMatch(/^HTTP\/1\.1 503 .*Connection: close/is);

@@ -73,13 +73,13 @@ async function exchange(...pieces: string[]): Promise<{ statuses: number[]; rest
 
 const last = (headers = ''): string => post(`Connection: close\r\n${headers}`);
 
-test('no interim reply is written before the head is admitted, or into an earlier reply', async () => {
+test('H2: no interim reply is written before the head is admitted, or into an earlier reply', async () => {
   const expecting = last('Content-Type: text/plain\r\nExpect: 100-continue\r\n');
   const { statuses, rest, calls } = await exchange(post(unusual) + expecting);
   expect({ statuses, rest, calls }).toEqual({ statuses: [200, 415], rest: '', calls: 1 });
 });
 
-test('100 Continue is sent when it is the turn of an admitted request', async () => {
+test('H2: 100 Continue is sent when it is the turn of an admitted request', async () => {
   const asked = upstream.calls.length;
   upstream.answer(() => {}, answers(wire, 'Second'));
   const socket = await openSocket(sidecar.url);
@@ -100,7 +100,7 @@ test('100 Continue is sent when it is the turn of an admitted request', async ()
 test.each([
   ['GET /v1/models HTTP/1.1\r\n', 200],
   ['GET /nowhere HTTP/1.1\r\n', 404],
-])('nothing is read behind a request with Upgrade: %j', async (line, status) => {
+])('H3: nothing is read behind a request with Upgrade: %j', async (line, status) => {
   const smuggled = post(unusual);
   const found = await exchange(
     `${line}${host}Connection: Upgrade\r\nUpgrade: x\r\n\r\nPOST ${wire.path} HTTP/1.1\r\n${host}Content-Length: ${smuggled.length}\r\n\r\n`,
@@ -109,7 +109,7 @@ test.each([
   expect(found).toEqual({ statuses: [status], rest: '', calls: 0 });
 });
 
-test('a request with Upgrade and a body, as the JDK sends it, is answered', async () => {
+test('H3: a request with Upgrade and a body, as the JDK sends it, is answered', async () => {
   const found = await exchange(
     post('Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n'),
   );
@@ -117,7 +117,7 @@ test('a request with Upgrade and a body, as the JDK sends it, is answered', asyn
 });
 
 test.each(['\0', 'GET\r\n', '\x16\x03\x01'])(
-  'bytes that are no request, behind a good one, don’t take the place of its reply: %j',
+  'H5: bytes that are no request, behind a good one, don’t take the place of its reply: %j',
   async (garbage) => {
     for (const headers of ['', unusual]) {
       const together = await exchange(post(headers) + garbage);
@@ -128,7 +128,7 @@ test.each(['\0', 'GET\r\n', '\x16\x03\x01'])(
   },
 );
 
-test('bytes that are no request, while a reply is under way, wait until it is written', async () => {
+test('H5: bytes that are no request, while a reply is under way, wait until it is written', async () => {
   for (const headers of ['', unusual]) {
     const asked = upstream.calls.length;
     upstream.answer(() => {});
@@ -147,7 +147,7 @@ test('bytes that are no request, while a reply is under way, wait until it is wr
   }
 });
 
-test('nothing is processed behind a reply that ends the connection', async () => {
+test('H6: nothing is processed behind a reply that ends the connection', async () => {
   const chunked = `POST /nowhere HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`;
   const big = post(unusual, 'x'.repeat(100_000), '/nowhere');
   for (const refused of [chunked, big]) {
@@ -169,7 +169,7 @@ test('a short body of a refused request is discarded, and its connection kept', 
   }
 });
 
-test('pipelined requests of one connection take turns, and don’t count as in flight while they wait', async () => {
+test('H11: pipelined requests of one connection take turns, and don’t count as in flight while they wait', async () => {
   for (const headers of ['', unusual]) {
     const count = 50;
     const socket = await openSocket(sidecar.url);
@@ -230,7 +230,7 @@ test('a client that asks for a tunnel is refused, and may break off', async () =
   expect(await exchange(last(unusual))).toMatchObject({ statuses: [200] });
 });
 
-test('a refused client keeps its connection for 10 s, a served one for 120 s', async () => {
+test('H16: a refused client keeps its connection for 10 s, a served one for 120 s', async () => {
   for (const headers of ['', unusual]) {
     const socket = await openSocket(sidecar.url);
     const received = receive(socket, 3);

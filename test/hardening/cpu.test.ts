@@ -38,7 +38,7 @@ const cpuMs = (): number => {
   return (user + system) / 1000;
 };
 
-test('80,000 made up fields take no longer than their bytes, and a few of them are told', async () => {
+test('H1, row 36: 80,000 made up fields take no longer than their bytes, and a few of them are told', async () => {
   const { url } = await startGemini();
   const fields = Object.fromEntries(Array.from({ length: 80_000 }, (_, i) => [`k${i}`, 1]));
   const body = { model: 'gem-x', ...fields, messages: [{ role: 'user', content: 'Hi' }] };
@@ -52,7 +52,7 @@ test('80,000 made up fields take no longer than their bytes, and a few of them a
   );
 });
 
-test('names of any length and script leave room in the head of the reply', async () => {
+test('H8: names of any length and script leave room in the head of the reply', async () => {
   const { url } = await startGemini();
   const fields = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${'模'.repeat(1000)}${i}`, 1]));
   const socket = await openSocket(url);
@@ -67,7 +67,7 @@ test('names of any length and script leave room in the head of the reply', async
   expect(text.indexOf('\r\n\r\n')).toBeLessThan(8 * 1024);
 });
 
-test('20,000 calls without a result, then results of others, are matched in linear time', async () => {
+test('H1, row 36: 20,000 calls without a result, then results of others, are matched in linear time', async () => {
   const { url } = await startGemini();
   const count = 20_000;
   const calls = Array.from({ length: count }, (_, i) => ({
@@ -93,19 +93,22 @@ test.each([
   ['members', '{"a":1}'],
   ['lists', '[1]'],
   ['elements, four times,', '1,2,3,4'],
-])('a body of half a million %s, which would fill the memory of a thread, is refused', async (_, one) => {
-  const { url } = await startGemini();
-  const messages = [{ role: 'user', content: 'Hi' }];
-  const bodyOf = (count: number): string =>
-    `{"model":"gem-x","messages":${JSON.stringify(messages)},"x":[${Array(count).fill(one).join()}]}`;
-  const many = await ask(url, '/v1/chat/completions', { body: bodyOf(500_000) });
-  expect([many.status, many.text]).toEqual([413, expect.stringContaining('body_too_complex')]);
-  const few = await ask(url, '/v1/chat/completions', { body: bodyOf(10_000) });
-  expect(few.status).toBe(200);
-  // Text may hold as many of these characters as it likes.
-  const body = { model: 'gem-x', messages: [{ role: 'user', content: one.repeat(500_000) }] };
-  expect((await ask(url, '/v1/chat/completions', { body })).status).toBe(200);
-});
+])(
+  'H12: a body of half a million %s, which would fill the memory of a thread, is refused',
+  async (_, one) => {
+    const { url } = await startGemini();
+    const messages = [{ role: 'user', content: 'Hi' }];
+    const bodyOf = (count: number): string =>
+      `{"model":"gem-x","messages":${JSON.stringify(messages)},"x":[${Array(count).fill(one).join()}]}`;
+    const many = await ask(url, '/v1/chat/completions', { body: bodyOf(500_000) });
+    expect([many.status, many.text]).toEqual([413, expect.stringContaining('body_too_complex')]);
+    const few = await ask(url, '/v1/chat/completions', { body: bodyOf(10_000) });
+    expect(few.status).toBe(200);
+    // Text may hold as many of these characters as it likes.
+    const body = { model: 'gem-x', messages: [{ role: 'user', content: one.repeat(500_000) }] };
+    expect((await ask(url, '/v1/chat/completions', { body })).status).toBe(200);
+  },
+);
 
 test.each([
   ['a call', (json: string) => [{ role: 'assistant', content: null, tool_calls: callsOf([json]) }]],
@@ -120,7 +123,7 @@ test.each([
       { role: 'tool', tool_call_id: 'c0', content: [json.slice(0, 4), json.slice(4)].map(textPart) },
     ],
   ],
-])('JSON in %s that would fill the memory of a thread is refused', async (name, messagesOf) => {
+])('H12: JSON in %s that would fill the memory of a thread is refused', async (name, messagesOf) => {
   const { url } = await startGemini();
   const bodyOf = (count: number) => ({
     model: 'gem-x',

@@ -28,7 +28,7 @@ test.each([
   ['were answered on Node’s path', `${get}TE: x\r\n\r\n`, true],
   ['begin a request and go no further', 'POST /v1/chat/compl', false],
 ])(
-  '4,096 connections that %s',
+  'H16: 4,096 connections that %s',
   async (_, text, answered) => {
     const sockets: Socket[] = [];
     /** A connection that has sent this, and was answered if that asks for an answer. */

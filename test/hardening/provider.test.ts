@@ -47,7 +47,7 @@ test.each([
   ['102', 'HTTP/1.1 102 Processing\r\n\r\n'],
   ['103', 'HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'],
   ['several', 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n'],
-])('row 35: interim replies are passed over: %s', async (_, interim) => {
+])('H9, row 35: interim replies are passed over: %s', async (_, interim) => {
   for (const reply of await answered(interim + whole())) {
     expect(reply.status).toBe(200);
     expect(reply.text).toContain('An answer');
@@ -60,14 +60,14 @@ test.each([
   ['a head of 1 MB', whole(200, `x-long: ${'y'.repeat(1_000_000)}\r\n`)],
   ['two lengths', whole(200, 'content-length: 3\r\n')],
   ['a length in words', 'HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n'],
-])('no answer, and no reason to wait: %s', async (_, bytes) => {
+])('H14: no answer, and no reason to wait: %s', async (_, bytes) => {
   for (const reply of await answered(bytes)) {
     expect(reply.status).toBe(502);
     expect(reply.headers['retry-after']).toBeUndefined();
   }
 });
 
-test('a model never leaves the base path, and is valid text', async () => {
+test('H13: a model never leaves the base path, and is valid text', async () => {
   const asked: string[] = [];
   const upstream = await startUpstream((call) => {
     asked.push(call.path);

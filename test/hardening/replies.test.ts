@@ -36,7 +36,7 @@ async function answered(script: Script): ReturnType<typeof ask> {
   return ask(sidecar.url, wire.path, { body });
 }
 
-test('a reply that is announced as too large is refused before it comes', async () => {
+test('H15: a reply that is announced as too large is refused before it comes', async () => {
   const reply = await answered((call) =>
     call.raw(
       `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${replyMaxBytes + 1}\r\n\r\n{`,
@@ -46,7 +46,7 @@ test('a reply that is announced as too large is refused before it comes', async 
   expect(reply.text).toContain('too_large');
 });
 
-test('a reply that grows too large is refused, compressed or not', async () => {
+test('H15: a reply that grows too large is refused, compressed or not', async () => {
   const tooLong = text(replyMaxBytes);
   const chunked: Script = (call) => {
     call.head(200, json);
@@ -57,12 +57,12 @@ test('a reply that grows too large is refused, compressed or not', async () => {
   for (const script of [chunked, compressed]) expect((await answered(script)).status).toBe(502);
 });
 
-test('a reply that comes in many chunks is whole', async () => {
+test('H15: a reply that comes in many chunks is whole', async () => {
   const reply = await answered(answers(wire, 'x'.repeat(1_000_000)));
   expect(reply.text).toBe(text(1_000_000));
 });
 
-test('replies that clients don’t read leave no room for other large ones, until those have left', async () => {
+test('H15: replies that clients don’t read leave no room for other large ones, until those have left', async () => {
   upstream.answer(answers(wire, 'x'.repeat(23_000_000)));
   const unread = await openSocket(sidecar.url);
   unread.pause();
@@ -86,7 +86,7 @@ test('replies that clients don’t read leave no room for other large ones, unti
   while ((await ask(sidecar.url, wire.path, { body })).status !== 200);
 });
 
-test('events that have not ended leave no room for other large ones', async () => {
+test('H15: events that have not ended leave no room for other large ones', async () => {
   const stream = wire.request('Hi', { stream: true });
   const megabyte = Buffer.alloc(1_000_000, 'x');
   /** Begins an event that hasn't ended after so many megabytes. */

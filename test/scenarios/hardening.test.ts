@@ -1,4 +1,5 @@
 /** One request can't stop the pod: what others wait for meanwhile, and what memory is held and given back. */
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
@@ -202,3 +203,60 @@ test('memory of 40 streams of 64 MB that nobody reads is bounded, and given back
   expect(after - before).toBeLessThan(60);
   expect(idle - cold).toBeLessThan(60);
 });
+
+/** Starts a process of `flood.ts`. Resolves with its first message, whenever that comes. */
+async function flood<T>(...role: readonly (string | number)[]): Promise<T> {
+  const child = fork(new URL('flood.ts', import.meta.url), role.map(String));
+  onTestFinished(() => void child.kill());
+  const [message] = await once(child, 'message');
+  return message as T;
+}
+
+/** CPU time of a process' main thread so far, ms. */
+async function mainThreadMs(pid: number | undefined): Promise<number> {
+  const [ns] = (await readFile(`/proc/${pid}/task/${pid}/schedstat`, 'utf8')).split(' ');
+  return Number(ns) / 1e6;
+}
+
+test.each([
+  [1000, 1, 'openai', 200],
+  [100, 8, 'openai', 100],
+  [1000, 0.25, 'anthropic', 200],
+] as const)(
+  'beside %i streams of %f MB at full speed, for clients of %s, others wait for less than 100 ms',
+  async (count, mb, dialect, mostMb) => {
+    const { port } = await flood<{ port: number }>('provider', mb * MB, 100);
+    const provider = { dialect: 'openai', baseUrl: `http://127.0.0.1:${port}/v1`, apiKey: 'k' };
+    const pod = await startPod({
+      providers: { openai: provider },
+      routes: [{ model: 'quick', targets: [{ provider: 'openai' }] }],
+    });
+    const quick = { body: wire.request('Hi', { model: 'quick' }) };
+    for (let i = 0; i < 50; i++) await ask(pod.url, wire.path, quick);
+    const before = await pod.rss();
+    let ended: { good: number } | null = null;
+    const reading = flood<{ good: number }>('clients', new URL(pod.url).port, count, dialect).then((said) => {
+      ended = said;
+    });
+    /** What the sidecar's main thread did while others waited: others of this machine take their time from all. */
+    const waits: number[] = [];
+    let peak = 0;
+    while (ended === null) {
+      const since = await mainThreadMs(pod.child.pid);
+      expect((await ask(pod.url, wire.path, quick)).status).toBe(200);
+      waits.push((await mainThreadMs(pod.child.pid)) - since);
+      peak = Math.max(peak, await pod.rss());
+      await wait(5);
+    }
+    await reading;
+    const [p50, p99] = [quantile(waits, 0.5), quantile(waits, 0.99)];
+    console.log(
+      `${waits.length} others beside ${count} streams of ${mb} MB, ${dialect}: p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)} ms of CPU time;`,
+      `${before.toFixed(0)} MB before, ${peak.toFixed(0)} at most`,
+    );
+    expect(ended).toEqual({ good: count });
+    expect(p99).toBeLessThan(100);
+    expect(peak - before).toBeLessThan(mostMb);
+  },
+  600_000,
+);
