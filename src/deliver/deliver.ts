@@ -160,12 +160,12 @@ export function deliverAnswer(
   const { status, facts, target } = answer;
   /** @param restored the same body for the client, with its values */
   const finish = (body: Buffer, restored: Buffer, endMs: number): WholeReply => {
-    if (facts !== null) passage.hear(body, false);
     if (facts === null) {
       headers.push('x-should-retry', 'false');
       if (status === 429) addRetryAfter(answer, nowMs, headers);
       passage.close({ status, target: target.label, upstreamMs }, endMs);
     } else {
+      passage.hear(body, false);
       const kept: KeptReply = { status, contentType: type, body, stream: false, target: target.label };
       const keep = dropped.dropped === undefined ? kept : { ...kept, ...dropped };
       const { kind } = exchange.endpoint;
