@@ -41,10 +41,15 @@ export interface LeaseBook {
   urgent(): boolean;
 }
 
-/** How requests ask Redis, where a limit is too small to be sliced. */
+/** What stage `limit` wants of Redis. */
 export interface Leases {
   /**
-   * Asks for a cost of one meter. Resolves, within `askTimeoutMs`, to true once the answer is adopted; false: there was
+   * Told of each request that limits apply to, so that a lease that runs low is renewed ahead of its turn. Costs a
+   * comparison, mostly. @param nowMs monotonic
+   */
+  used(nowMs: number): void;
+  /**
+   * Asks for a cost of one meter, where a limit is too small to be sliced. Resolves, within `askTimeoutMs`, to true once the answer is adopted; false: there was
    * none in time, and the pod's fair share decides.
    */
   ask(id: number, cost: number): Promise<boolean>;
@@ -54,4 +59,4 @@ export interface Leases {
 export const askTimeoutMs = 10;
 
 /** Without Redis nobody is asked. */
-export const noLeases: Leases = { ask: () => Promise.resolve(false) };
+export const noLeases: Leases = { used: () => {}, ask: () => Promise.resolve(false) };

@@ -40,7 +40,7 @@ export interface LimiterDeps {
   readonly saved?: Iterable<SpentRow>;
   /** Most meters kept. */
   readonly scopesMax?: number;
-  /** Asked where a shared limit is too small to be sliced. */
+  /** Of the limits that pods share. */
   readonly leases?: Leases;
 }
 
@@ -147,6 +147,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
       const applied = finder.find(matter, nowMs);
       if (applied === null) return freePermit;
       const decided = decide(applied, asking, nowMs);
+      leases.used(nowMs);
       if (decided !== null) return decided;
       // An idle meter was closed to make room, perhaps for another meter of this request.
       finder.forget(matter);

@@ -151,7 +151,7 @@ export async function openRooms(
     estimator,
     telemetry: observer,
     saved,
-    leases: { ask: (id, cost) => leases.ask(id, cost) },
+    leases: { used: (nowMs) => leases.used(nowMs), ask: (id, cost) => leases.ask(id, cost) },
   });
   const keySync =
     opened === null ? null : createKeySync({ book: opened.keyBook, random, telemetry: observer });

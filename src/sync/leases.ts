@@ -46,7 +46,7 @@ export function rhythmOf(shards: number): Rhythm {
   };
 }
 
-/** Leases that run low are looked for this often; calls that were not needed are saved, up to `max`. */
+/** Leases that run low are looked for this often, as requests come; calls that were not needed are saved, up to `max`. */
 export const urgency = { everyMs: 50, max: 10 } as const;
 /** Reports in one round; more leases take turns. */
 const reportsMax = 10 * itemsMax;
@@ -86,6 +86,7 @@ export function createLeases(deps: LeaseSyncDeps): LeaseSync {
     },
   };
   return {
+    used: (nowMs) => link?.used(nowMs),
     ask: (id, cost) => link?.ask(id, cost) ?? Promise.resolve(false),
     update(sync) {
       const next = JSON.stringify(sync);
@@ -131,6 +132,7 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
   let round: Promise<void> | null = null;
   let closed = false;
   let urgent: number = urgency.max;
+  let lookedMs = clock();
 
   const state = (next: boolean, why: string): void => {
     if (closed || next === up) return;
@@ -211,8 +213,9 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
   const tick = (): void => {
     if (round === null) start(() => reportAll(true));
   };
-  const lookForUrgent = (): void => {
-    urgent = Math.min(urgency.max, urgent + (rhythm.urgentPerSecond * urgency.everyMs) / 1000);
+  const lookForUrgent = (nowMs: number): void => {
+    urgent = Math.min(urgency.max, urgent + (rhythm.urgentPerSecond * (nowMs - lookedMs)) / 1000);
+    lookedMs = nowMs;
     if (round !== null || urgent < 1 || up !== true || !book.urgent()) return;
     start(async () => {
       urgent -= Math.max(1, await reportAll(false));
@@ -233,12 +236,15 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
       setTimeout(() => {
         if (!closed) timers.push(setInterval(tick, rhythm.tickMs).unref());
       }, random() * rhythm.tickMs).unref(),
-      setInterval(lookForUrgent, urgency.everyMs).unref(),
     );
   };
   void connect().catch(failed);
 
   return {
+    used(nowMs) {
+      // Not by a timer: waking an idle process twenty times a second costs more than all calls to Redis.
+      if (nowMs - lookedMs >= urgency.everyMs) lookForUrgent(nowMs);
+    },
     ask(id, cost) {
       const asked = up === true ? asks.add(id, cost) : null;
       if (asked === null) return Promise.resolve(false);
