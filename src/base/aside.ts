@@ -151,7 +151,7 @@ function createLane(clock: World['clock'], startThread: World['startThread']): L
 
   const take = (result: JobResult): void => {
     const done = finished();
-    if (result.kind === 'failed') done?.reject(new Error(`work aside failed: ${result.error}`));
+    if (result.kind === 'failed') done?.reject(workFailed(result.error));
     else if (result.kind === 'refused') done?.resolve(refusalOf(result.refusal));
     else {
       const { value, body } = result;
@@ -259,3 +259,7 @@ const refusalOf = ({ code, message, param, retryAfterMs, headers }: RefusalMembe
     ...(param === null ? {} : { param }),
     ...(retryAfterMs === null ? {} : { retryAfterMs }),
   });
+
+/** A defect in a thread, which tells its name only; as that of an error it is written to the log. */
+const workFailed = (name: string): Error =>
+  Object.assign(new Error('work in a thread failed'), { name: `work aside failed: ${name}` });

@@ -148,7 +148,14 @@ export function createObserver(
         : say(log, event === 'refused' ? 'snapshotRefused' : 'snapshotUnsaved', { reason: detail }),
     memory: (state) => say(log, memoryLines[state]),
     cacheVerifier: (why) => (why === null ? say(log, 'verifierReady') : say(log, 'verifierMissing', { why })),
-    defect: (requestId, cause) =>
-      say(log, 'defect', { requestId, stack: cause instanceof Error ? cause.stack : '' }),
+    defect: (requestId, cause) => say(log, 'defect', { requestId, stack: placeOf(cause) }),
   };
+}
+
+/** Where a defect is, without its message, which may quote a request. */
+function placeOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return '';
+  const head = String(cause);
+  const { name, stack = '' } = cause;
+  return stack.startsWith(head) ? name + stack.slice(head.length) : name;
 }

@@ -61,7 +61,7 @@ impl From<BreakerSettings> for Settings {
 /// Opens (in the sense of: makes) a closed breaker and gives its id, which is never used again.
 ///
 /// Throws on settings that are out of range.
-#[napi]
+#[napi(catch_unwind)]
 pub fn breaker_open(settings: BreakerSettings) -> Result<u32> {
     let breaker = Breaker::new(settings.into()).map_err(bad_settings)?;
     BREAKERS.open(breaker).ok_or_else(|| invalid("too many breakers"))
@@ -70,7 +70,7 @@ pub fn breaker_open(settings: BreakerSettings) -> Result<u32> {
 /// Changes a breaker's settings and keeps its state.
 ///
 /// Throws as `breakerOpen`, and on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn breaker_set(id: u32, settings: BreakerSettings) -> Result<()> {
     with(id, |breaker| breaker.set(settings.into()))?.map_err(bad_settings)
 }
@@ -79,7 +79,7 @@ pub fn breaker_set(id: u32, settings: BreakerSettings) -> Result<()> {
 /// the one probe); below 0, it may not, and a probe may go in that many ms (at least 1).
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn breaker_admit(id: u32, now_ms: f64) -> Result<f64> {
     with(id, |breaker| match breaker.admit(now_ms) {
         Admission::Ticket(ticket) => f64::from(ticket),
@@ -93,7 +93,7 @@ pub fn breaker_admit(id: u32, now_ms: f64) -> Result<f64> {
 /// Reports of tickets from before the
 /// last change of state are ignored. `source`: which of several the call went to.
 /// Throws on an unknown id or outcome.
-#[napi]
+#[napi(catch_unwind)]
 pub fn breaker_report(
     id: u32,
     ticket: f64,
@@ -110,7 +110,7 @@ pub fn breaker_report(
 ///
 /// `spread`, from 0 to 1: a random number, by which the probes of peers are moved apart.
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn breaker_hint(id: u32, down: bool, spread: f64, now_ms: f64) -> Result<()> {
     let hint = if down { Hint::Down } else { Hint::Up };
     with(id, |breaker| breaker.hint(hint, spread, now_ms))
@@ -119,7 +119,7 @@ pub fn breaker_hint(id: u32, down: bool, spread: f64, now_ms: f64) -> Result<()>
 /// The state; half-open: the cooldown is over or a probe under way.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn breaker_state(id: u32, now_ms: f64) -> Result<BreakerState> {
     with(id, |breaker| breaker.state(now_ms).into())
 }
@@ -127,7 +127,7 @@ pub fn breaker_state(id: u32, now_ms: f64) -> Result<BreakerState> {
 /// Closes (in the sense of: removes) a breaker.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn breaker_close(id: u32) -> Result<()> {
     BREAKERS.close(id).map_err(|_| invalid("no such breaker"))
 }

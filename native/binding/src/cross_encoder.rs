@@ -38,7 +38,7 @@ impl Task for Open {
 /// Takes a model's file, which mustn't be changed meanwhile, and gives its id, which is never used again.
 ///
 /// Rejects what is no such file, of another version, or damaged; the message goes on after the file's name.
-#[napi(ts_return_type = "Promise<number>")]
+#[napi(ts_return_type = "Promise<number>", catch_unwind)]
 pub fn cross_encoder_open(file: Buffer) -> AsyncTask<Open> {
     AsyncTask::new(Open { file })
 }
@@ -46,7 +46,7 @@ pub fn cross_encoder_open(file: Buffer) -> AsyncTask<Open> {
 /// Closes a model; its memory goes once nothing looks through it any more.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn cross_encoder_close(id: u32) -> Result<()> {
     MODELS.close(id).map_err(|_| invalid("no such cross-encoder"))
 }
@@ -54,7 +54,7 @@ pub fn cross_encoder_close(id: u32) -> Result<()> {
 /// Bytes held.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn cross_encoder_bytes(id: u32) -> Result<f64> {
     Ok(model(id)?.bytes() as f64)
 }
@@ -62,7 +62,7 @@ pub fn cross_encoder_bytes(id: u32) -> Result<f64> {
 /// The score of the small model, 0 to 1, from which the closer look isn't needed.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn cross_encoder_sure(id: u32) -> Result<f64> {
     Ok(f64::from(model(id)?.sure()))
 }
@@ -93,7 +93,7 @@ impl Task for Look {
 /// long. `small`: what the small model has. It takes milliseconds, on a thread of the pool.
 ///
 /// Throws on an unknown id.
-#[napi(ts_return_type = "Promise<number>")]
+#[napi(ts_return_type = "Promise<number>", catch_unwind)]
 pub fn cross_encoder_look(id: u32, cached: String, asked: String, small: f64) -> Result<AsyncTask<Look>> {
     Ok(AsyncTask::new(Look { model: model(id)?, cached, asked, small: small as f32 }))
 }
@@ -101,7 +101,7 @@ pub fn cross_encoder_look(id: u32, cached: String, asked: String, small: f64) ->
 /// How much speaks for the same, for training: at once, whatever it takes. NaN: they are too long.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn cross_encoder_score(id: u32, cached: String, asked: String) -> Result<f64> {
     let (cached, asked) = (Side::read(&cached), Side::read(&asked));
     Ok(model(id)?.score(cached.tokens(), asked.tokens()).map_or(f64::NAN, f64::from))

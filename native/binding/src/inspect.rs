@@ -29,7 +29,7 @@ use crate::{invalid, require_room};
 ///
 /// Returns the edited body if something was replaced. Throws on an unknown endpoint, or arrays that are
 /// too short.
-#[napi]
+#[napi(catch_unwind)]
 #[allow(clippy::too_many_arguments)]
 pub fn inspect<'env>(
     env: &'env Env,
@@ -63,7 +63,7 @@ pub fn inspect<'env>(
 /// `digest`, 32 bytes, gets the SHA-256 of all of a body but the question that stands from `start` to `end`.
 ///
 /// Throws if it doesn't stand in the body, or on an array that is too short.
-#[napi]
+#[napi(catch_unwind)]
 pub fn question_rest(body: &[u8], start: u32, end: u32, mut digest: Uint8ArraySlice) -> Result<()> {
     require_room(digest.len(), 32)?;
     let rest = rest(body, start as usize, end as usize);
@@ -75,20 +75,20 @@ pub fn question_rest(body: &[u8], start: u32, end: u32, mut digest: Uint8ArraySl
 }
 
 /// Names of the fields whose faults are reported, by number.
-#[napi]
+#[napi(catch_unwind)]
 pub fn field_names() -> Vec<&'static str> {
     FIELD_NAMES.to_vec()
 }
 
 /// Names of the features that requests are put in tiers by, in the order of `classify`.
-#[napi]
+#[napi(catch_unwind)]
 pub fn feature_names() -> Vec<String> {
     SHAPES.iter().copied().chain(LEXICON.iter().map(|(name, _)| *name)).map(String::from).collect()
 }
 
 /// The features of a body, in eighths, and behind them the scores of the tiers simple, moderate and complex; the
 /// greatest decides. Empty: the body has a fault. Throws on an unknown endpoint.
-#[napi]
+#[napi(catch_unwind)]
 pub fn classify(body: &[u8], endpoint: Endpoint) -> Vec<i64> {
     let Some((_, features)) = features(body, endpoint.into()) else { return Vec::new() };
     let mut all = Vec::with_capacity(FEATURES + TIERS);
@@ -100,7 +100,7 @@ pub fn classify(body: &[u8], endpoint: Endpoint) -> Vec<i64> {
 /// The number of objects, lists and members of a JSON document, and a quarter of its lists' elements.
 ///
 /// `strings`: those of JSON in strings count too.
-#[napi]
+#[napi(catch_unwind)]
 pub fn json_parts(document: &[u8], strings: bool) -> u32 {
     u32::try_from(parts(document, strings)).unwrap_or(u32::MAX)
 }

@@ -12,7 +12,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// glibc does so by itself only at an arena's end. Took 0.8 to 1.1 ms in a process that had answered 100,000
 /// requests.
-#[napi]
+#[napi(catch_unwind)]
 pub fn memory_trim() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: it takes a number only, and locks each arena while it works there.

@@ -20,7 +20,7 @@ pub(crate) fn with<T>(table: u32, work: impl FnOnce(&mut Meters) -> T) -> Result
 }
 
 /// Opens an empty table of meters and gives its number, which is never used again.
-#[napi]
+#[napi(catch_unwind)]
 pub fn meters_open() -> Result<u32> {
     TABLES.open(Meters::new()).ok_or_else(|| invalid("too many tables of meters"))
 }
@@ -28,7 +28,7 @@ pub fn meters_open() -> Result<u32> {
 /// Closes a table with all its meters.
 ///
 /// Throws, as all that follows but `meterSettle`, on an unknown table.
-#[napi]
+#[napi(catch_unwind)]
 pub fn meters_close(table: u32) -> Result<()> {
     TABLES.close(table).map_err(|_| invalid("no such table of meters"))
 }
@@ -42,7 +42,7 @@ pub(crate) const UNKNOWN: &str = "no such meter";
 /// Opens a meter that nothing was taken from, and gives its id, which is never used again.
 ///
 /// `rate`: refill or drain per second, or the window's ms; else ignored. Throws where a number makes no sense.
-#[napi]
+#[napi(catch_unwind)]
 pub fn meter_open(
     table: u32,
     algorithm: MeterAlgorithm,
@@ -59,7 +59,7 @@ pub fn meter_open(
 /// Changes a meter's capacity, rate (not a window's length) and soft share; its level stays.
 ///
 /// Throws as `meterOpen`, and on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn meter_set(table: u32, id: f64, capacity: f64, rate: f64, soft_share: f64, now_ms: f64) -> Result<()> {
     let settings = Settings { capacity, rate, soft_share };
     let set = with(table, |meters| meters.get(id).map(|meter| meter.set(settings, now_ms)))?;
@@ -70,7 +70,7 @@ pub fn meter_set(table: u32, id: f64, capacity: f64, rate: f64, soft_share: f64,
 ///
 /// `entries`: `count` of them, each as `MeterAsked`. Gives the ms after which the request may start; below 0, minus the number of the entry that refuses; NaN when a
 /// meter is unknown. Throws when a cost is no number of at least 0, or the array is too short.
-#[napi]
+#[napi(catch_unwind)]
 pub fn meter_admit(
     table: u32,
     mut entries: Float64ArraySlice,
@@ -92,7 +92,7 @@ pub fn meter_admit(
 /// Ends reserves with what was really used.
 ///
 /// `entries`: `count` of them, each as `MeterSettled`. What is settled after its table was closed changes nothing. Throws when the array is too short.
-#[napi]
+#[napi(catch_unwind)]
 pub fn meter_settle(table: u32, mut entries: Float64ArraySlice, count: u32, now_ms: f64) -> Result<()> {
     let length = count as usize * SETTLE;
     require_room(entries.len(), length)?;
@@ -107,7 +107,7 @@ pub fn meter_settle(table: u32, mut entries: Float64ArraySlice, count: u32, now_
 ///
 /// `entries`: `count` of them, each as `MeterSwept`.
 /// Throws when the array is too short.
-#[napi]
+#[napi(catch_unwind)]
 pub fn meter_sweep(table: u32, mut entries: Float64ArraySlice, count: u32, now_ms: f64) -> Result<()> {
     let length = count as usize * SWEEP;
     require_room(entries.len(), length)?;
@@ -119,7 +119,7 @@ pub fn meter_sweep(table: u32, mut entries: Float64ArraySlice, count: u32, now_m
 /// What could be taken from a meter now; negative while in debt.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn meter_left(table: u32, id: f64, now_ms: f64) -> Result<f64> {
     with(table, |meters| meters.left(id, now_ms))?.ok_or_else(|| invalid(UNKNOWN))
 }
@@ -127,14 +127,14 @@ pub fn meter_left(table: u32, id: f64, now_ms: f64) -> Result<f64> {
 /// Adds what is known to have been spent of a budget in a window that is not over.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn meter_restore(table: u32, id: f64, window: f64, spent: f64) -> Result<()> {
     if with(table, |meters| meters.restore(id, window, spent))? { Ok(()) } else { Err(invalid(UNKNOWN)) }
 }
 
 /// Reads budgets that have changed since they were last read, an entry for each as `MeterChanged`.
 /// Gives how many were written; fewer than there is room for once no more have changed.
-#[napi]
+#[napi(catch_unwind)]
 pub fn meter_changed(table: u32, mut out: Float64ArraySlice) -> Result<u32> {
     // SAFETY: this is the only view, and no JavaScript runs until it is gone.
     let out = unsafe { out.as_mut() };
@@ -144,7 +144,7 @@ pub fn meter_changed(table: u32, mut out: Float64ArraySlice) -> Result<u32> {
 /// Closes a meter.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn meter_close(table: u32, id: f64) -> Result<()> {
     if with(table, |meters| meters.close(id))? { Ok(()) } else { Err(invalid(UNKNOWN)) }
 }

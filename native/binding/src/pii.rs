@@ -32,7 +32,7 @@ pub struct PiiKind {
 }
 
 /// All kinds of personal data, by number.
-#[napi]
+#[napi(catch_unwind)]
 pub fn pii_kinds() -> Vec<PiiKind> {
     let text = String::from;
     KINDS
@@ -93,7 +93,7 @@ pub struct PiiPolicy {
 impl PiiPolicy {
     /// `rules`: kinds that are not named are off. `allowed`: values that stay as they are, in any case. `key`: of what
     /// placeholders are made of. Throws where a kind is unknown or a pattern can't be searched for in linear time.
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new(rules: Vec<PiiRule>, allowed: Vec<String>, key: &[u8]) -> Result<Self> {
         let mut actions = Vec::new();
         let mut custom = Vec::new();
@@ -119,13 +119,13 @@ impl PiiPolicy {
     }
 
     /// Its number, by which another thread can ask for it while it is in use.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn number(&self) -> u32 {
         self.number
     }
 
     /// The policy with this number, which any thread of the process uses. Throws if none is in use.
-    #[napi(factory)]
+    #[napi(factory, catch_unwind)]
     pub fn numbered(number: u32) -> Result<Self> {
         let found = numbered(|all| all.policies.get(&number).and_then(Weak::upgrade));
         let policy = found.ok_or_else(|| invalid("no such policy"))?;
@@ -142,7 +142,7 @@ impl PiiPolicy {
 
 /// The values in a text: for each its kind's number, then where it begins and ends, in bytes of UTF-8. `label`: what the
 /// text is called.
-#[napi]
+#[napi(catch_unwind)]
 pub fn pii_find(policy: &PiiPolicy, text: String, label: String) -> Vec<u32> {
     let policy = policy.inner();
     let mut search = Search::default();
@@ -164,19 +164,19 @@ pub struct PiiStream {
 #[napi]
 impl PiiStream {
     /// `scope`: whose values they are.
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new(policy: &PiiPolicy, scope: String) -> Self {
         PiiStream { policy: Arc::clone(&policy.policy), scope, stream: Stream::default() }
     }
 
     /// Takes a piece in, and gives out what no later piece can change; `last`: all of it.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn push(&mut self, piece: String, last: bool) -> String {
         self.stream.push(&self.policy, &self.scope, &piece, last)
     }
 
     /// How often a value of each kind occurred, by its number; empty if nothing was found.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn counts(&self) -> Vec<u32> {
         self.stream.counts.clone()
     }
@@ -190,7 +190,7 @@ pub const PII_KINDS_MAX: u32 = KINDS_MAX as u32;
 /// registers, for how often a value of each kind occurs; unset where this gives 0 for it.
 ///
 /// Returns the edited document if something was replaced. Throws if the registers are too few.
-#[napi]
+#[napi(catch_unwind)]
 pub fn scrub_document<'env>(
     env: &'env Env,
     body: &[u8],

@@ -15,7 +15,7 @@ use crate::require_room;
 /// `regs`: at least `replySize.REGISTERS`; see `ReplyRegister`. Its state is `MALFORMED` where it is no JSON object.
 ///
 /// Throws on an unknown dialect or an array that is too short.
-#[napi]
+#[napi(catch_unwind)]
 pub fn inspect_reply(body: &[u8], dialect: Dialect, mut regs: Uint32ArraySlice) -> Result<()> {
     require_room(regs.len(), REGISTERS)?;
     let reading = std::str::from_utf8(body).ok().and_then(|text| read(text, dialect.into()).ok());
@@ -28,7 +28,7 @@ pub fn inspect_reply(body: &[u8], dialect: Dialect, mut regs: Uint32ArraySlice) 
 /// The text of a whole reply, or of the beginning of one, decoded, at most 128 KiB of it. A copy, as `takeText` gives.
 ///
 /// Throws on an unknown dialect.
-#[napi]
+#[napi(catch_unwind)]
 pub fn reply_text<'env>(env: &'env Env, body: &[u8], dialect: Dialect) -> Result<BufferSlice<'env>> {
     BufferSlice::copy_from(env, text_of(body, dialect.into()))
 }

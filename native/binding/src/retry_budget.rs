@@ -21,7 +21,7 @@ fn bad_budget(_: BadBudget) -> Error {
 ///
 /// Over ten seconds, calls beyond the first may be `ratio` of the requests, or `minPerSecond` if that is more.
 /// Throws unless both are finite and at least 0.
-#[napi]
+#[napi(catch_unwind)]
 pub fn retries_open(ratio: f64, min_per_second: f64) -> Result<u32> {
     let budget = RetryBudget::new(ratio, min_per_second).map_err(bad_budget)?;
     BUDGETS.open(budget).ok_or_else(|| invalid("too many budgets"))
@@ -30,7 +30,7 @@ pub fn retries_open(ratio: f64, min_per_second: f64) -> Result<u32> {
 /// Changes a budget's numbers; what was counted stays.
 ///
 /// Throws as `retriesOpen`, and on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn retries_set(id: u32, ratio: f64, min_per_second: f64) -> Result<()> {
     with(id, |budget| budget.set(ratio, min_per_second))?.map_err(bad_budget)
 }
@@ -38,7 +38,7 @@ pub fn retries_set(id: u32, ratio: f64, min_per_second: f64) -> Result<()> {
 /// Counts a request.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn retries_request(id: u32, now_ms: f64) -> Result<()> {
     with(id, |budget| budget.request(now_ms))
 }
@@ -46,7 +46,7 @@ pub fn retries_request(id: u32, now_ms: f64) -> Result<()> {
 /// Takes one extra call from the budget; false: it is used up.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn retries_spend(id: u32, now_ms: f64) -> Result<bool> {
     with(id, |budget| budget.spend(now_ms))
 }
@@ -54,7 +54,7 @@ pub fn retries_spend(id: u32, now_ms: f64) -> Result<bool> {
 /// Closes a budget.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn retries_close(id: u32) -> Result<()> {
     BUDGETS.close(id).map_err(|_| invalid("no such budget"))
 }

@@ -35,7 +35,7 @@ impl SseScanner {
     /// event may be.
     ///
     /// Throws on an unknown dialect.
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new(dialect: Dialect, strip_usage: bool, max_event_bytes: u32) -> Self {
         SseScanner { scanner: Scanner::new(dialect.into(), strip_usage, max_event_bytes as usize) }
     }
@@ -46,7 +46,7 @@ impl SseScanner {
     /// `OUTPUT`: nothing to forward.
     ///
     /// Throws on an array that is too short.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn push<'env>(
         &mut self,
         env: &'env Env,
@@ -59,7 +59,7 @@ impl SseScanner {
     /// The stream has ended: a last event that lacks its blank line is taken as complete, and given with it.
     ///
     /// `regs`: as for `push`.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn finish<'env>(
         &mut self,
         env: &'env Env,
@@ -69,7 +69,7 @@ impl SseScanner {
     }
 
     /// After an error or malformed data: the provider's message, or else the data; at most 2,048 bytes.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn error_text(&self) -> String {
         self.scanner.error_text()
     }
@@ -77,19 +77,19 @@ impl SseScanner {
     /// The reply's text so far, decoded, at most 128 KiB of it; it is not kept any longer.
     ///
     /// A copy: memory of the core can't be handed to another thread, and would be freed with the next collection only.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn take_text<'env>(&mut self, env: &'env Env) -> Result<BufferSlice<'env>> {
         BufferSlice::copy_from(env, self.scanner.take_text())
     }
 
     /// The model that the stream says answers, as its JSON spells it; empty: it names none.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn model(&self) -> String {
         self.scanner.model().to_owned()
     }
 
     /// Anthropic: the number of the content block that has begun and not ended, or -1.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn open_block(&self) -> i64 {
         self.scanner.facts().open_block.map_or(-1, i64::from)
     }

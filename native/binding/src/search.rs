@@ -54,7 +54,7 @@ fn vector_of(text: &str, given: Option<&[f32]>) -> Option<Vector> {
 /// the built-in table.
 ///
 /// Throws unless `bytesMax` is at least 0 and `dimensions` are from 1 to 4096.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_open(bytes_max: f64, dimensions: u32) -> Result<u32> {
     if !(1..=DIMENSIONS_MAX).contains(&(dimensions as usize)) {
         return Err(invalid("dimensions must be from 1 to 4096"));
@@ -66,7 +66,7 @@ pub fn search_open(bytes_max: f64, dimensions: u32) -> Result<u32> {
 /// Changes an index's bound; the longest unused entries that no longer fit go.
 ///
 /// Throws on an unknown id, and unless `bytesMax` is at least 0.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_set(id: u32, bytes_max: f64) -> Result<()> {
     let bytes_max = bytes_of(bytes_max)?;
     with(id, |index| index.set(bytes_max))
@@ -76,7 +76,7 @@ pub fn search_set(id: u32, bytes_max: f64) -> Result<()> {
 /// are left.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_drain(id: u32, bytes_max: u32) -> Result<Buffer> {
     with(id, |index| index.drain(bytes_max as usize).into())
 }
@@ -84,7 +84,7 @@ pub fn search_drain(id: u32, bytes_max: u32) -> Result<Buffer> {
 /// Stores records that were drained from an index of as many dimensions. False, and the rest left out: they aren't that.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_fill(id: u32, records: &[u8]) -> Result<bool> {
     with(id, |index| index.fill(records))
 }
@@ -92,7 +92,7 @@ pub fn search_fill(id: u32, records: &[u8]) -> Result<bool> {
 /// Closes an index and gives its memory back.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_close(id: u32) -> Result<()> {
     INDEXES.close(id).map_err(|_| invalid("no such index"))
 }
@@ -101,7 +101,7 @@ pub fn search_close(id: u32) -> Result<()> {
 /// another embedder, otherwise the built-in one is asked. False, and nothing stored: see `Index::insert`.
 ///
 /// Throws on an unknown id, on lengths beyond the array's end, and unless `entry` is a safe integer from 0.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_insert(
     id: u32,
     entry: f64,
@@ -123,7 +123,7 @@ pub fn search_insert(
 /// first: entry, similarity, score, verdict (0 same, 1 unsure, 2 different), reason (`searchReasons`).
 ///
 /// Returns how many there are. Throws on an unknown id, and on lengths beyond the array's end.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_find(
     id: u32,
     bytes: &[u8],
@@ -158,7 +158,7 @@ fn write_decision(decision: &Decision, registers: &mut [f64]) {
 /// Drops an entry; false if there was none.
 ///
 /// Throws on an unknown id, and unless `entry` is a safe integer from 0.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_remove(id: u32, entry: f64) -> Result<bool> {
     let entry = entry_of(entry)?;
     with(id, |index| index.remove(entry))
@@ -167,7 +167,7 @@ pub fn search_remove(id: u32, entry: f64) -> Result<bool> {
 /// Drops all entries of a scope, the first `scopeLength` bytes of `bytes`; says how many there were.
 ///
 /// Throws on an unknown id, and on a length beyond the array's end.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_remove_scope(id: u32, bytes: &[u8], scope_length: u32) -> Result<u32> {
     let (scope, _) = two(bytes, scope_length, 0)?;
     with(id, |index| index.remove_scope(scope) as u32)
@@ -176,7 +176,7 @@ pub fn search_remove_scope(id: u32, bytes: &[u8], scope_length: u32) -> Result<u
 /// The question stored under a number; null if there is none.
 ///
 /// Throws on an unknown id, and unless `entry` is a safe integer from 0.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_text(id: u32, entry: f64) -> Result<Option<String>> {
     let entry = entry_of(entry)?;
     with(id, |index| index.text(entry).map(String::from))
@@ -185,7 +185,7 @@ pub fn search_text(id: u32, entry: f64) -> Result<Option<String>> {
 /// Entries held.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_size(id: u32) -> Result<u32> {
     with(id, |index| index.len() as u32)
 }
@@ -193,13 +193,13 @@ pub fn search_size(id: u32) -> Result<u32> {
 /// Bytes held, an overhead for each entry included, without the token table.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_bytes(id: u32) -> Result<f64> {
     with(id, |index| index.bytes() as f64)
 }
 
 /// Bytes of the token table and of its index, which is built by the first text that is embedded.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_table_bytes() -> f64 {
     table().bytes() as f64
 }
@@ -208,7 +208,7 @@ pub fn search_table_bytes() -> f64 {
 /// has no word that the table knows.
 ///
 /// Throws on a length beyond the array's end, and unless `out` has room for 256.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_embed(bytes: &[u8], length: u32, mut out: Float32ArraySlice) -> Result<bool> {
     require_room(out.len(), DIMENSIONS)?;
     let (_, text) = two(bytes, 0, length)?;
@@ -225,7 +225,7 @@ pub fn search_embed(bytes: &[u8], length: u32, mut out: Float32ArraySlice) -> Re
 /// `searchFind`.
 ///
 /// Throws on lengths beyond the array's end, and unless `out` has three registers.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_decide(
     bytes: &[u8],
     cached_length: u32,
@@ -242,13 +242,13 @@ pub fn search_decide(
 }
 
 /// Names of what decides, by the numbers of `searchFind` and `searchDecide`.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_reasons() -> Vec<String> {
     REASONS.iter().map(|name| String::from(*name)).collect()
 }
 
 /// Names of the features that the model judges a pair by.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_feature_names() -> Vec<String> {
     names()
 }
@@ -257,7 +257,7 @@ pub fn search_feature_names() -> Vec<String> {
 /// of the first's tokens, and the tokens of both. Empty: the pair is decided without the model.
 ///
 /// Throws on lengths beyond the array's end.
-#[napi]
+#[napi(catch_unwind)]
 pub fn search_sample(bytes: &[u8], cached_length: u32, asked_length: u32) -> Result<Vec<f64>> {
     let (cached, asked) = two(bytes, cached_length, asked_length)?;
     let (cached, asked) = (Side::read(std::str::from_utf8(cached).unwrap_or("")), Side::read(asked));

@@ -24,7 +24,7 @@ fn bounds(entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Result<Bounds> {
 /// Opens an empty store and gives its id, which is never used again.
 ///
 /// Throws unless `bytesMax` and `ttlMs` are numbers of at least 0.
-#[napi]
+#[napi(catch_unwind)]
 pub fn store_open(entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Result<u32> {
     let store = Store::new(bounds(entries_max, bytes_max, ttl_ms)?);
     STORES.open(store).ok_or_else(|| invalid("too many stores"))
@@ -33,7 +33,7 @@ pub fn store_open(entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Result<u32> 
 /// Changes a store's bounds; what no longer fits goes: of the owner that holds most the longest unused entry.
 ///
 /// Throws as `storeOpen`, and on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn store_set(id: u32, entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Result<()> {
     let bounds = bounds(entries_max, bytes_max, ttl_ms)?;
     with(id, |store| store.set(bounds))
@@ -48,7 +48,7 @@ fn beginning(bytes: &[u8], length: u32) -> Result<&[u8]> {
 /// head and body, and `out` both, one after the other, if it has room for them.
 ///
 /// Throws on an unknown id, unless `lengths` has two registers, and on a length beyond the key's end.
-#[napi]
+#[napi(catch_unwind)]
 pub fn store_get(
     id: u32,
     owner: u32,
@@ -80,7 +80,7 @@ pub fn store_get(
 /// than the whole store is not kept.
 ///
 /// Throws on an unknown id, and on a length beyond its array's end.
-#[napi]
+#[napi(catch_unwind)]
 #[allow(clippy::too_many_arguments)]
 pub fn store_put(
     id: u32,
@@ -100,7 +100,7 @@ pub fn store_put(
 /// empty if none are left.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn store_drain(id: u32, bytes_max: u32) -> Result<Buffer> {
     with(id, |store| store.drain(bytes_max as usize).into())
 }
@@ -109,7 +109,7 @@ pub fn store_drain(id: u32, bytes_max: u32) -> Result<Buffer> {
 /// left out: they aren't what was drained.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn store_fill(id: u32, records: &[u8], shift_ms: f64, now_ms: f64) -> Result<bool> {
     with(id, |store| store.fill(records, shift_ms, now_ms))
 }
@@ -117,7 +117,7 @@ pub fn store_fill(id: u32, records: &[u8], shift_ms: f64, now_ms: f64) -> Result
 /// Entries held.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn store_size(id: u32) -> Result<u32> {
     with(id, |store| store.len() as u32)
 }
@@ -125,7 +125,7 @@ pub fn store_size(id: u32) -> Result<u32> {
 /// Bytes held, an overhead for each entry included.
 ///
 /// Throws on an unknown id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn store_bytes(id: u32) -> Result<f64> {
     with(id, |store| store.bytes() as f64)
 }
