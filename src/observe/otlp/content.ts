@@ -36,8 +36,9 @@ interface Order {
   readonly maxBytes: number;
 }
 
-/** Larger ones are read aside. */
+/** Larger ones are read aside. A stream is parsed event by event, which takes several times as long. */
 const atOnceMaxBytes = 64 * 1024;
+const streamFactor = 8;
 
 const module = scriptOf('observe/otlp/content').href;
 
@@ -59,7 +60,8 @@ export async function contentOf(
   const body = reply === null ? null : Buffer.concat(reply.pieces);
   const order = { dialect, stream: reply?.stream ?? false, cut: reply?.cut ?? false, maxBytes };
   try {
-    if (request.length + (body?.length ?? 0) <= atOnceMaxBytes) return read(request, body, scope, order);
+    const weight = request.length + (body?.length ?? 0) * (order.stream ? streamFactor : 1);
+    if (weight <= atOnceMaxBytes) return read(request, body, scope, order);
     const input: Order = { ...order, scope: numbered(scope), reply: body };
     const waits = { cancellation: new Cancellation(), deadlineMs: Number.POSITIVE_INFINITY };
     const done = await aside.run<Order, Content | null>(module, request, input, waits);
