@@ -10,13 +10,15 @@ const bucketMs = 5000;
 const bucketsMax = 60;
 /** So many are shown at least. */
 const bucketsMin = 12;
+const minuteMs = 60_000;
 
 const sorted = (values: readonly number[]): number[] => values.toSorted((a, b) => a - b);
 const failed = ({ status, error }: Story): boolean => status >= 400 || error !== '';
 
 /** Requests by time, since the first of them: one list for each of the last buckets. */
 function buckets(nowMs: number): { times: number[]; lists: Story[][] } {
-  const last = Math.floor(nowMs / bucketMs);
+  // Whole ones only: the current one would seem to fall.
+  const last = Math.floor(nowMs / bucketMs) - 1;
   const oldest = Math.floor((state.requests[0]?.endedMs ?? nowMs) / bucketMs);
   const length = Math.min(bucketsMax, Math.max(bucketsMin, last - oldest + 1));
   const first = last - length + 1;
@@ -56,10 +58,10 @@ export function overviewView(open: (id: string) => void): HTMLElement {
   const { overview } = state;
   if (overview === null) return el('p', { class: 'empty' }, 'Waiting for the first figures …');
   const { times, lists } = buckets(overview.nowMs);
-  const recent = lists.slice(-12).flat();
+  const recent = state.requests.filter(({ endedMs }) => endedMs > overview.nowMs - minuteMs);
   // Less than a minute, if it began less than a minute ago.
   const sinceMs = overview.nowMs - (state.requests[0]?.endedMs ?? 0);
-  const seconds = Math.max(1, Math.min(12 * bucketMs, sinceMs) / 1000);
+  const seconds = Math.max(1, Math.min(minuteMs, sinceMs) / 1000);
   const durations = sorted(recent.map(({ durationMs }) => durationMs));
   const firsts = sorted(recent.map(({ ttftMs }) => ttftMs).filter((value) => value > 0));
   const total = (of: (row: SpendRow) => number): number =>
@@ -82,10 +84,9 @@ export function overviewView(open: (id: string) => void): HTMLElement {
       tile(ms(quantile(firsts, 0.5)), `first token p50, p99 ${ms(quantile(firsts, 0.99))}`),
       tile(usd(total((row) => row.costNanoUsd)), `spent, ${count(requests)} requests since the start`),
       tile(
-        usd(total((row) => row.savedNanoUsd)),
-        `saved by ${count(total((row) => row.hits))} stored replies`,
+        usd(total((row) => row.savedNanoUsd + row.routingSavedNanoUsd)),
+        `saved: ${usd(total((row) => row.savedNanoUsd))} by ${count(total((row) => row.hits))} stored replies, ${usd(total((row) => row.routingSavedNanoUsd))} by routing`,
       ),
-      tile(usd(total((row) => row.routingSavedNanoUsd)), 'saved by routing to cheaper targets'),
       tile(
         count(overview.numbers.inFlight),
         `in flight, ${count(overview.numbers.batchWaiting)} batch waiting`,
