@@ -64,7 +64,7 @@ async function judge(
 ): Promise<Judged> {
   const [left, right] = [split(cached), split(asked)];
   const equal = left.scope === right.scope && left.text === right.text;
-  search.insert(index, `${at}\n${left.scope}`, at, left.text);
+  search.insert(index, 0, `${at}\n${left.scope}`, at, left.text);
   const found = search.find(index, `${at}\n${right.scope}`, right.text);
   search.remove(index, at);
   if (equal) return { same, served: true, score: 1, similarity: 1 };

@@ -21,7 +21,7 @@ function rewordings(count: number): [string, string][] {
 function filled(texts: readonly string[]): number {
   const id = search.open(1024 ** 3);
   texts.forEach((text, entry) => {
-    search.insert(id, 'scope', entry, text);
+    search.insert(id, 0, 'scope', entry, text);
   });
   return id;
 }
@@ -44,7 +44,7 @@ export function tasks(): Record<string, () => unknown> {
   const out = new Float32Array(dimensions);
   const full = search.open(search.bytes(small));
   all.slice(0, 10_000).forEach((text, entry) => {
-    search.insert(full, 'scope', entry, text);
+    search.insert(full, 0, 'scope', entry, text);
   });
   let entry = 20_000;
   return {
@@ -52,6 +52,6 @@ export function tasks(): Record<string, () => unknown> {
     decide: () => decide(...pair()),
     'find, 10,000 entries': () => search.find(small, 'scope', next()),
     'find, 100,000 entries': () => search.find(large, 'scope', next()),
-    'insert and evict': () => search.insert(full, 'scope', entry++, third()),
+    'insert and evict': () => search.insert(full, 0, 'scope', entry++, third()),
   };
 }

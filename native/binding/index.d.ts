@@ -675,12 +675,12 @@ export declare function searchFill(id: number, records: Uint8Array): boolean
 export declare function searchFind(id: number, bytes: Uint8Array, scopeLength: number, textLength: number, out: Float64Array, vector?: Float32Array | undefined | null): number
 
 /**
- * Stores a question under the caller's number for its reply. `bytes`: the scope, then the question. `vector`: of
+ * Stores a question of an owner under the caller's number for its reply. `bytes`: the scope, then the question. `vector`: of
  * another embedder, otherwise the built-in one is asked. False, and nothing stored: see `Index::insert`.
  *
  * Throws on an unknown id, on lengths beyond the array's end, and unless `entry` is a safe integer from 0.
  */
-export declare function searchInsert(id: number, entry: number, bytes: Uint8Array, scopeLength: number, textLength: number, vector?: Float32Array | undefined | null): boolean
+export declare function searchInsert(id: number, owner: number, entry: number, bytes: Uint8Array, scopeLength: number, textLength: number, vector?: Float32Array | undefined | null): boolean
 
 /**
  * Opens an empty index and gives its id, which is never used again. `dimensions`: of its vectors, 256 for those of

@@ -256,7 +256,7 @@ export function createAlikeLevels(
       link(place, ofNormal(asked), key, nowMs);
       if (place.mode === 'off') return;
       const entry = entryOf(key);
-      if (search.insert(index, scope, entry, text)) link(place, ofEntry(entry), key, nowMs);
+      if (search.insert(index, place.owner, scope, entry, text)) link(place, ofEntry(entry), key, nowMs);
     },
     compare({ key, place }, fresh, nowMs) {
       const stored = exact.get(place, key, nowMs);

@@ -7,7 +7,7 @@ import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Raised when the format changes. */
-const magic = Buffer.from('SGCACHE1');
+const magic = Buffer.from('SGCACHE2');
 const digestBytes = 32;
 const frameBytes = 5;
 const readBytes = 1024 * 1024;

@@ -4,6 +4,9 @@ import { native } from './load.ts';
 /** Dimensions of the built-in embedder's vectors. */
 export const dimensions = 256;
 
+/** Most dimensions of another embedder's vectors. */
+export const dimensionsMax = 4096;
+
 /** Longer questions, in characters, are neither stored nor looked up. */
 export const textCharsMax = 512;
 
@@ -69,8 +72,8 @@ function decisionAt(from: Float64Array, at: number): Decision {
  * `native/core/src/search/index.rs`.
  *
  * All calls are synchronous and take microseconds: a search 0.1 ms among 10,000 questions of a scope, 0.5 ms among
- * 100,000. An index holds at most `bytesMax` bytes; the longest unused questions make room. An entry may therefore be
- * gone without a word, and a reply that is gone wants `remove`.
+ * 100,000. An index holds at most `bytesMax` bytes; the longest unused questions of the owner that holds most make room.
+ * An entry may therefore be gone without a word, and a reply that is gone wants `remove`.
  */
 export const search = {
   /**
@@ -104,13 +107,21 @@ export const search = {
   },
   /**
    * Stores a question.
+   * @param owner whose it is, a whole number below 2 ** 32: the one that holds most makes room
    * @param entry a safe integer from 0; what was stored under it goes. Larger ones count as later.
    * @param vector of another embedder; without one the built-in embedder is asked
    * @returns false if it isn't stored: too long, empty, without a known word, or larger than the index
    */
-  insert(id: number, scope: string, entry: number, text: string, vector?: Float32Array): boolean {
+  insert(
+    id: number,
+    owner: number,
+    scope: string,
+    entry: number,
+    text: string,
+    vector?: Float32Array,
+  ): boolean {
     writeTwo(scope, text);
-    return native.searchInsert(id, entry, scratch, lengths[0], lengths[1], vector);
+    return native.searchInsert(id, owner, entry, scratch, lengths[0], lengths[1], vector);
   },
   /**
    * The surest candidate for a question: embeds, searches and decides on the four most alike, in one call. Null: the

@@ -17,7 +17,7 @@ afterEach(() => {
 test('a stored question is found again in its scope, and in no other', () => {
   const id = open();
   const text = 'How do I reset my pässword? 🔑';
-  expect(search.insert(id, 'tenant a', 7, text)).toBe(true);
+  expect(search.insert(id, 0, 'tenant a', 7, text)).toBe(true);
   expect(search.find(id, 'tenant a', text)).toMatchObject({ entry: 7, verdict: 'same' });
   expect(search.find(id, 'tenant a', text)?.similarity).toBeCloseTo(1, 5);
   expect(search.find(id, 'tenant b', text)).toBeNull();
@@ -32,7 +32,7 @@ test('candidates come the surest first, no more than asked for', () => {
   const id = open();
   const texts = ['reset my password', 'reset a password', 'forgot my password', 'change my password'];
   texts.forEach((text, entry) => {
-    search.insert(id, 's', entry, text);
+    search.insert(id, 0, 's', entry, text);
   });
   const found = search.candidates(id, 's', 'reset my password', 3);
   expect(found.length).toBe(3);
@@ -42,17 +42,17 @@ test('candidates come the surest first, no more than asked for', () => {
 
 test('vectors of another embedder take the place of the built-in one', () => {
   const id = open(1 << 20, 3);
-  expect(search.insert(id, 's', 1, 'north', Float32Array.of(1, 0, 0))).toBe(true);
-  expect(search.insert(id, 's', 2, 'east', Float32Array.of(0, 1, 0))).toBe(true);
-  expect(search.insert(id, 's', 3, 'up', Float32Array.of(0, 0))).toBe(false);
-  expect(search.insert(id, 's', 3, 'up')).toBe(false);
+  expect(search.insert(id, 0, 's', 1, 'north', Float32Array.of(1, 0, 0))).toBe(true);
+  expect(search.insert(id, 0, 's', 2, 'east', Float32Array.of(0, 1, 0))).toBe(true);
+  expect(search.insert(id, 0, 's', 3, 'up', Float32Array.of(0, 0))).toBe(false);
+  expect(search.insert(id, 0, 's', 3, 'up')).toBe(false);
   const [first] = search.candidates(id, 's', 'north', 2, Float32Array.of(0.9, 0.1, 0));
   expect(first).toMatchObject({ entry: 1 });
 });
 
 test('an index stays within its bytes', () => {
   const id = open(10_000);
-  for (let entry = 0; entry < 100; entry++) search.insert(id, 's', entry, `question ${entry}`);
+  for (let entry = 0; entry < 100; entry++) search.insert(id, 0, 's', entry, `question ${entry}`);
   expect(search.bytes(id)).toBeLessThanOrEqual(10_000);
   expect(search.text(id, 99)).toBe('question 99');
   expect(search.text(id, 0)).toBeNull();
@@ -63,12 +63,12 @@ test('an index stays within its bytes', () => {
 test('what no question can be is not stored', () => {
   const id = open();
   for (const text of ['', ' ', 'word '.repeat(103), '\ud800', '🧿']) {
-    expect(search.insert(id, 's', 1, text)).toBe(false);
+    expect(search.insert(id, 0, 's', 1, text)).toBe(false);
     expect(search.find(id, 's', text)).toBeNull();
   }
-  expect(search.insert(id, 's', 1, 'ä'.repeat(textCharsMax - 1))).toBe(false);
-  expect(() => search.insert(id, 's', 1.5, 'word')).toThrow('safe integer');
-  expect(() => search.insert(id, 's', -1, 'word')).toThrow('safe integer');
+  expect(search.insert(id, 0, 's', 1, 'ä'.repeat(textCharsMax - 1))).toBe(false);
+  expect(() => search.insert(id, 0, 's', 1.5, 'word')).toThrow('safe integer');
+  expect(() => search.insert(id, 0, 's', -1, 'word')).toThrow('safe integer');
   expect(() => search.open(-1)).toThrow('bytesMax');
   expect(() => search.open(1, 4097)).toThrow('dimensions');
   expect(() => search.size(4_000_000_000)).toThrow('no such index');

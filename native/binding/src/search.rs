@@ -97,13 +97,14 @@ pub fn search_close(id: u32) -> Result<()> {
     INDEXES.close(id).map_err(|_| invalid("no such index"))
 }
 
-/// Stores a question under the caller's number for its reply. `bytes`: the scope, then the question. `vector`: of
+/// Stores a question of an owner under the caller's number for its reply. `bytes`: the scope, then the question. `vector`: of
 /// another embedder, otherwise the built-in one is asked. False, and nothing stored: see `Index::insert`.
 ///
 /// Throws on an unknown id, on lengths beyond the array's end, and unless `entry` is a safe integer from 0.
 #[napi(catch_unwind)]
 pub fn search_insert(
     id: u32,
+    owner: u32,
     entry: f64,
     bytes: &[u8],
     scope_length: u32,
@@ -113,7 +114,7 @@ pub fn search_insert(
     let (scope, text) = two(bytes, scope_length, text_length)?;
     let entry = entry_of(entry)?;
     match vector_of(text, vector.as_deref()) {
-        Some(vector) => with(id, |index| index.insert(scope, entry, text, &vector)),
+        Some(vector) => with(id, |index| index.insert(owner, scope, entry, text, &vector)),
         None => with(id, |index| index.remove(entry)).map(|_| false),
     }
 }

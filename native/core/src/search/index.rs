@@ -1,15 +1,15 @@
-//! The semantic cache's index: questions by scope, bounded by bytes, the longest unused going first.
+//! The semantic cache's index: questions by scope, bounded by bytes. The longest unused of the owner that holds most goes
+//! first.
 //!
 //! A scope is matched exactly. Replies are kept elsewhere; an entry is the caller's number for one.
 
 use std::collections::HashMap;
 
-use lru::LruCache;
-
 use crate::search::decide::{Decision, Reason, Side, Verdict, glance, look};
 use crate::search::flat::{Flat, Row, Scratch};
 use crate::search::vector::Vector;
 use crate::shared::digest::sha256;
+use crate::shared::shares::Shares;
 
 /// Longer questions are neither stored nor looked up.
 pub const TEXT_CHARS_MAX: usize = 512;
@@ -23,8 +23,8 @@ const SIMILARITY_MIN: f32 = 0.25;
 const LOOKS_MAX: usize = 2;
 /// Of a candidate that wasn't looked at.
 const UNSEEN: Decision = Decision { verdict: Verdict::Different, reason: Reason::Model, score: 0.0 };
-/// What an entry costs besides vector and text: its row, its links, its slot in tables.
-const ENTRY_OVERHEAD: usize = 144;
+/// What an entry costs besides vector and text: its row, its links, its slots in tables.
+const ENTRY_OVERHEAD: usize = 176;
 /// What a scope costs besides its entries.
 const SCOPE_OVERHEAD: usize = 256;
 
@@ -41,6 +41,7 @@ pub struct Candidate {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
+    pub(super) owner: u32,
     pub(super) scope: u32,
     pub(super) row: u32,
 }
@@ -58,8 +59,9 @@ pub struct Index {
     by_key: HashMap<[u8; 32], u32>,
     pub(super) scopes: Vec<Option<Scope>>,
     free: Vec<u32>,
-    pub(super) places: LruCache<u64, Place>,
-    bytes: usize,
+    pub(super) places: HashMap<u64, Place>,
+    /// The entries of each owner in the order of their use.
+    pub(super) order: Shares<u64, ()>,
     bytes_max: usize,
     scratch: Scratch,
 }
@@ -72,8 +74,8 @@ impl Index {
             by_key: HashMap::new(),
             scopes: Vec::new(),
             free: Vec::new(),
-            places: LruCache::unbounded(),
-            bytes: 0,
+            places: HashMap::new(),
+            order: Shares::default(),
             bytes_max,
             scratch: Scratch::default(),
         }
@@ -97,29 +99,36 @@ impl Index {
 
     /// Bytes held, overhead included, without the token table.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.order.bytes() as usize + SCOPE_OVERHEAD * self.by_key.len()
     }
 
-    /// Stores a question under the caller's number, in place of what had that number. False, and nothing stored: its
-    /// vector has other dimensions, its text is empty or too long, or it never fits.
-    pub fn insert(&mut self, scope: &[u8], entry: u64, text: &str, vector: &Vector) -> bool {
-        self.keep(sha256(scope), entry, text, vector)
+    /// Stores a question of an owner, any number, under the caller's number, in place of what had that number. False, and
+    /// nothing stored: its vector has other dimensions, its text is empty or too long, or it never fits.
+    pub fn insert(&mut self, owner: u32, scope: &[u8], entry: u64, text: &str, vector: &Vector) -> bool {
+        self.keep(owner, sha256(scope), entry, text, vector)
     }
 
-    pub(super) fn keep(&mut self, key: [u8; 32], entry: u64, text: &str, vector: &Vector) -> bool {
+    pub(super) fn keep(
+        &mut self,
+        owner: u32,
+        key: [u8; 32],
+        entry: u64,
+        text: &str,
+        vector: &Vector,
+    ) -> bool {
         self.remove(entry);
-        let known = self.by_key.get(&key).copied();
-        let cost = self.cost(text) + if known.is_none() { SCOPE_OVERHEAD } else { 0 };
+        let cost = self.cost(text);
         let sound = vector.parts.len() == self.dimensions && is_askable(text);
-        if !sound || self.cost(text) + SCOPE_OVERHEAD > self.bytes_max {
+        if !sound || cost + SCOPE_OVERHEAD > self.bytes_max {
             return false;
         }
+        let known = self.by_key.get(&key).copied();
         let slot = known.unwrap_or_else(|| self.open(key));
         if let Some(Some(scope)) = self.scopes.get_mut(slot as usize) {
             let row = scope.flat.len() as u32;
             scope.flat.push(vector, Row { entry, text: text.into() });
-            self.places.put(entry, Place { scope: slot, row });
-            self.bytes += cost;
+            self.places.insert(entry, Place { owner, scope: slot, row });
+            self.order.put(owner, entry, (), cost as u64);
         }
         self.fit();
         true
@@ -161,22 +170,24 @@ impl Index {
                 .then(y.score.total_cmp(&x.score))
                 .then(b.similarity.total_cmp(&a.similarity))
         });
-        if let Some(first) = found.first().filter(|first| first.decision.verdict == Verdict::Same) {
-            self.places.promote(&first.entry);
+        let served = found.first().filter(|first| first.decision.verdict == Verdict::Same);
+        if let Some((first, place)) = served.and_then(|first| Some((first, self.places.get(&first.entry)?))) {
+            self.order.get(place.owner, &first.entry);
         }
         found
     }
 
     /// The question stored under a number.
     pub fn text(&self, entry: u64) -> Option<&str> {
-        let place = self.places.peek(&entry)?;
+        let place = self.places.get(&entry)?;
         let scope = self.scopes.get(place.scope as usize)?.as_ref()?;
         Some(&scope.flat.row(place.row as usize).text)
     }
 
     /// Drops an entry; false if there was none.
     pub fn remove(&mut self, entry: u64) -> bool {
-        let Some(place) = self.places.pop(&entry) else { return false };
+        let Some(place) = self.places.remove(&entry) else { return false };
+        self.order.pop(place.owner, &entry);
         self.take(place);
         true
     }
@@ -216,16 +227,14 @@ impl Index {
     }
 
     /// Takes a row out, and closes its scope if it was the last.
-    fn take(&mut self, place: Place) {
+    pub(super) fn take(&mut self, place: Place) {
         let Some(Some(scope)) = self.scopes.get_mut(place.scope as usize) else { return };
-        let Some((row, moved)) = scope.flat.remove(place.row as usize) else { return };
+        let Some((_, moved)) = scope.flat.remove(place.row as usize) else { return };
         let (key, last) = (scope.key, scope.flat.is_empty());
-        self.bytes -= self.cost(&row.text);
-        if let Some(other) = moved.and_then(|entry| self.places.peek_mut(&entry)) {
+        if let Some(other) = moved.and_then(|entry| self.places.get_mut(&entry)) {
             other.row = place.row;
         }
         if last {
-            self.bytes -= SCOPE_OVERHEAD;
             self.by_key.remove(&key);
             self.scopes[place.scope as usize] = None;
             self.free.push(place.scope);
@@ -233,9 +242,11 @@ impl Index {
     }
 
     fn fit(&mut self) {
-        while self.bytes > self.bytes_max {
-            let Some((_, place)) = self.places.pop_lru() else { break };
-            self.take(place);
+        while self.bytes() > self.bytes_max {
+            let Some((_, entry, ())) = self.order.pop_oldest() else { break };
+            if let Some(place) = self.places.remove(&entry) {
+                self.take(place);
+            }
         }
     }
 }
@@ -254,7 +265,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn insert(index: &mut Index, scope: &str, entry: u64, text: &str) -> bool {
-        index.insert(scope.as_bytes(), entry, text, &Vector::of_text(text).unwrap())
+        index.insert(0, scope.as_bytes(), entry, text, &Vector::of_text(text).unwrap())
     }
 
     fn find(index: &mut Index, scope: &str, text: &str) -> Vec<u64> {
@@ -288,12 +299,12 @@ mod tests {
         let mut index = Index::new(1000, DIMENSIONS);
         let vector = Vector::of_text("word").unwrap();
         for text in ["", "  \n", &"word ".repeat(103)] {
-            assert!(!index.insert(b"a", 1, text, &vector));
+            assert!(!index.insert(0, b"a", 1, text, &vector));
             assert!(index.find(b"a", text, &vector, 4).is_empty());
         }
-        assert!(!index.insert(b"a", 1, "word", &Vector::from_numbers(&[1.0; 64]).unwrap()));
-        assert!(index.insert(b"a", 1, "word", &vector));
-        assert!(!index.insert(b"a", 2, &"word ".repeat(102), &vector), "never fits");
+        assert!(!index.insert(0, b"a", 1, "word", &Vector::from_numbers(&[1.0; 64]).unwrap()));
+        assert!(index.insert(0, b"a", 1, "word", &vector));
+        assert!(!index.insert(0, b"a", 2, &"word ".repeat(102), &vector), "never fits");
         assert_eq!(index.len(), 1);
         index.set(0);
         assert_eq!((index.len(), index.bytes()), (0, 0));
@@ -302,12 +313,25 @@ mod tests {
     #[test]
     fn the_longest_unused_goes_first() {
         let mut index = Index::new(0, DIMENSIONS);
-        index.set(3 * 450 + 256);
+        index.set(3 * 490 + 256);
         let texts = ["alpha", "bravo", "delta", "gamma"];
         (0..3).for_each(|at| assert!(insert(&mut index, "a", at, texts[at as usize])));
         assert_eq!((index.len(), find(&mut index, "a", "alpha")[0]), (3, 0));
         insert(&mut index, "a", 3, texts[3]);
         assert_eq!([0, 1, 2, 3].map(|entry| index.text(entry).is_some()), [true, false, true, true]);
+    }
+
+    #[test]
+    fn whoever_stores_much_makes_room_by_itself() {
+        let mut index = Index::new(100 * 490, DIMENSIONS);
+        assert!(insert(&mut index, "few", 0, "Where is my parcel?"));
+        for entry in 1..1000 {
+            let text = format!("number {entry}");
+            assert!(index.insert(7, b"many", entry, &text, &Vector::of_text(&text).unwrap()));
+        }
+        assert_eq!(find(&mut index, "few", "Where is my parcel?"), [0]);
+        assert!(index.len() > 90 && index.bytes() <= 100 * 490);
+        assert_eq!((index.text(1), index.text(999)), (None, Some("number 999")));
     }
 
     proptest! {
@@ -332,7 +356,7 @@ mod tests {
                     _ => {
                         at.map(|at| list.remove(at));
                         let text = format!("number {entry}");
-                        index.insert(&name, entry, &text, &Vector::of_text(&text).unwrap());
+                        index.insert(u32::from(scope % 2), &name, entry, &text, &Vector::of_text(&text).unwrap());
                         list.push((scope, entry));
                     }
                 }

@@ -5,23 +5,25 @@ use crate::search::vector::Vector;
 use crate::shared::records::{Rest, push};
 
 impl Index {
-    /// Takes entries out as records for a snapshot, the longest unused first, until these have so many bytes; empty if none
-    /// are left.
+    /// Takes entries out as records for a snapshot, of each owner the longest unused first, until these have so many bytes;
+    /// empty if none are left.
     pub fn drain(&mut self, bytes_max: usize) -> Vec<u8> {
         let mut records = Vec::new();
         while records.len() < bytes_max {
-            let Some((&entry, &place)) = self.places.peek_lru() else { break };
+            let Some((owner, entry, ())) = self.order.pop_oldest() else { break };
+            let Some(place) = self.places.remove(&entry) else { continue };
             if let Some(Some(scope)) = self.scopes.get(place.scope as usize) {
                 let (row, vector) =
                     (scope.flat.row(place.row as usize), scope.flat.vector(place.row as usize));
                 push(&mut records, |out| {
+                    out.extend_from_slice(&owner.to_le_bytes());
                     out.extend_from_slice(&scope.key);
                     out.extend_from_slice(&entry.to_le_bytes());
                     out.extend(vector.parts.iter().map(|&part| part as u8));
                     out.extend_from_slice(row.text.as_bytes());
                 });
             }
-            self.remove(entry);
+            self.take(place);
         }
         records
     }
@@ -38,11 +40,12 @@ impl Index {
     }
 
     fn adopt(&mut self, mut record: Rest<'_>) -> Option<()> {
-        let (key, entry) = (record.array()?, u64::from_le_bytes(record.array()?));
+        let (owner, key) = (record.u32()?, record.array()?);
+        let entry = u64::from_le_bytes(record.array()?);
         let parts: Box<[i8]> = record.take(self.dimensions)?.iter().map(|&part| part as i8).collect();
         let text = std::str::from_utf8(record.0).ok()?;
         parts.iter().find(|&&part| part != 0)?;
-        self.keep(key, entry, text, &Vector::of_parts(parts));
+        self.keep(owner, key, entry, text, &Vector::of_parts(parts));
         Some(())
     }
 }
@@ -67,7 +70,7 @@ mod tests {
         let texts = ["How do I reset my password?", "Where are you?", "Is it open on Sunday?"];
         (0..3).for_each(|at| {
             let (scope, text) = (if at == 2 { "b" } else { "a" }, texts[at as usize]);
-            assert!(index.insert(scope.as_bytes(), at, text, &vector(text)));
+            assert!(index.insert(0, scope.as_bytes(), at, text, &vector(text)));
         });
         assert_eq!(find(&mut index, "a", texts[0])[0], 0);
         let mut records = index.drain(1);

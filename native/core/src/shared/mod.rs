@@ -4,5 +4,6 @@ pub mod digest;
 pub mod records;
 pub mod registers;
 pub mod registry;
+pub mod shares;
 pub(crate) mod steps;
 pub mod store;

@@ -4,12 +4,10 @@
 //! Outside the JavaScript heap, an evicted entry returns its memory at once, and no garbage collector has to
 //! move it.
 
-use std::collections::{BTreeSet, HashMap};
-
-use lru::LruCache;
 use sha2::{Digest, Sha256};
 
 use crate::shared::records::{Rest, push};
+use crate::shared::shares::Shares;
 
 /// Limits of a store.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,44 +46,29 @@ impl Entry {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
-
-    fn cost(&self) -> u64 {
-        self.bytes.len() as u64 + ENTRY_OVERHEAD
-    }
-}
-
-/// What one owner has in the store.
-#[derive(Debug)]
-struct Share {
-    entries: LruCache<[u8; 32], Entry>,
-    bytes: u64,
 }
 
 /// The store. Keys have any length and are identified by their SHA-256; each owner, any number, has its own.
 #[derive(Debug)]
 pub struct Store {
-    shares: HashMap<u32, Share>,
-    /// The bytes of each share, and whose it is.
-    sizes: BTreeSet<(u64, u32)>,
-    entries: usize,
-    bytes: u64,
+    shares: Shares<[u8; 32], Entry>,
     bounds: Bounds,
 }
 
 impl Store {
     /// An empty store.
     pub fn new(bounds: Bounds) -> Self {
-        Store { shares: HashMap::new(), sizes: BTreeSet::new(), entries: 0, bytes: 0, bounds }
+        Store { shares: Shares::default(), bounds }
     }
 
     /// The entry of a key, which becomes the most recently used. An expired one is removed.
     pub fn get(&mut self, owner: u32, key: &[u8], now_ms: f64) -> Option<&Entry> {
         let digest = digest(key);
-        if self.shares.get(&owner)?.entries.peek(&digest)?.expires_ms <= now_ms {
-            self.take(owner, |entries| entries.pop(&digest));
+        if self.shares.peek(owner, &digest)?.expires_ms <= now_ms {
+            self.shares.pop(owner, &digest);
             return None;
         }
-        self.shares.get_mut(&owner)?.entries.get(&digest)
+        self.shares.get(owner, &digest)
     }
 
     /// Stores a value in place of the key's old one, and evicts what no longer fits. One that can never fit is not stored.
@@ -94,7 +77,7 @@ impl Store {
     }
 
     fn keep(&mut self, owner: u32, digest: [u8; 32], [head, body]: [&[u8]; 2], expires_ms: f64) {
-        self.take(owner, |entries| entries.pop(&digest));
+        self.shares.pop(owner, &digest);
         let cost = (head.len() + body.len()) as u64 + ENTRY_OVERHEAD;
         if self.bounds.entries_max == 0 || cost > self.bounds.bytes_max {
             return;
@@ -103,14 +86,7 @@ impl Store {
         bytes.extend_from_slice(head);
         bytes.extend_from_slice(body);
         let entry = Entry { bytes: bytes.into_boxed_slice(), head_length: head.len(), expires_ms };
-        let share =
-            self.shares.entry(owner).or_insert_with(|| Share { entries: LruCache::unbounded(), bytes: 0 });
-        self.sizes.remove(&(share.bytes, owner));
-        share.bytes += cost;
-        share.entries.put(digest, entry);
-        self.sizes.insert((share.bytes, owner));
-        self.bytes += cost;
-        self.entries += 1;
+        self.shares.put(owner, digest, entry, cost);
         self.fit();
     }
 
@@ -119,15 +95,7 @@ impl Store {
     pub fn drain(&mut self, bytes_max: usize) -> Vec<u8> {
         let mut records = Vec::new();
         while records.len() < bytes_max {
-            let Some(&(_, owner)) = self.sizes.last() else { break };
-            let mut key = [0; 32];
-            let taken = self.take(owner, |entries| {
-                entries.pop_lru().map(|(digest, entry)| {
-                    key = digest;
-                    entry
-                })
-            });
-            let Some(entry) = taken else { break };
+            let Some((owner, key, entry)) = self.shares.pop_oldest() else { break };
             push(&mut records, |out| {
                 out.extend_from_slice(&owner.to_le_bytes());
                 out.extend_from_slice(&key);
@@ -162,44 +130,25 @@ impl Store {
 
     /// Number of entries.
     pub fn len(&self) -> usize {
-        self.entries
+        self.shares.len()
     }
 
     /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
-        self.entries == 0
+        self.shares.is_empty()
     }
 
     /// Bytes stored, overhead included.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.shares.bytes()
     }
 
     fn fit(&mut self) {
-        while self.entries > self.bounds.entries_max || self.bytes > self.bounds.bytes_max {
-            let Some(&(_, largest)) = self.sizes.last() else { break };
-            self.take(largest, |entries| entries.pop_lru().map(|(_, entry)| entry));
+        while self.len() > self.bounds.entries_max || self.bytes() > self.bounds.bytes_max {
+            if self.shares.pop_oldest().is_none() {
+                break;
+            }
         }
-    }
-
-    /// Takes an entry out of an owner's share, and closes the share if it was the last.
-    fn take(
-        &mut self,
-        owner: u32,
-        pop: impl FnOnce(&mut LruCache<[u8; 32], Entry>) -> Option<Entry>,
-    ) -> Option<Entry> {
-        let share = self.shares.get_mut(&owner)?;
-        let entry = pop(&mut share.entries)?;
-        self.sizes.remove(&(share.bytes, owner));
-        share.bytes -= entry.cost();
-        self.bytes -= entry.cost();
-        self.entries -= 1;
-        if share.entries.is_empty() {
-            self.shares.remove(&owner);
-        } else {
-            self.sizes.insert((share.bytes, owner));
-        }
-        Some(entry)
     }
 }
 
@@ -225,6 +174,8 @@ fn digest(key: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -331,8 +282,6 @@ mod tests {
                 for (key, length) in &small {
                     prop_assert_eq!(store.get(0, &[*key], 0.0).map(|entry| entry.body().len()), Some(*length));
                 }
-                let sizes: u64 = store.sizes.iter().map(|(bytes, _)| bytes).sum();
-                prop_assert_eq!((sizes, store.sizes.len()), (store.bytes(), store.shares.len()));
             }
         }
 
