@@ -68,6 +68,9 @@ const onLine: Readonly<Record<LogLine, string>> = {
   leasesUp: 'Nothing to do.',
   leasesOwn: 'Nothing to do.',
   leasesForeign: 'Something else writes to the same Redis. Give Sidegate a prefix or a database of its own.',
+  embedderDown:
+    '`why` is the last failure. It is asked again after a second, then after longer times, a minute at most. Look at its provider; `sidegate_cache_embeddings_total` counts what came of each question.',
+  embedderUp: 'Similar questions are answered from the cache again.',
   cacheTrusted:
     'Questions of `tenant` to `route` are answered in other words too. `sidegate cache report` shows what was judged.',
   cacheDistrusted:

@@ -15,8 +15,10 @@ import type { Sidecar } from './sidecar/sidecar.ts';
 export const help = `sidegate: an LLM gateway beside your service
 
   sidegate run [--config FILE]     serve FILE (or ${configPathText})
-  sidegate check [FILE] [--no-env] check a configuration: exit code 0 if it is valid, otherwise 1 and its faults;
-                                   --no-env takes variables and files of secrets that are missing here as there
+  sidegate check [FILE] [--no-env] [--connect]
+                                   check a configuration: exit code 0 if it is valid, otherwise 1 and its faults;
+                                   --no-env takes variables and files of secrets that are missing here as there,
+                                   --connect also asks the cache's embedder for a vector
   sidegate explain FILE [--config FILE] [--path PATH] [--header NAME:VALUE] [--json]
                                    show how the request in FILE is routed: its tier, and each target's price and verdict
   sidegate explain FILE --admin URL [--key KEY] [--path PATH]
@@ -226,7 +228,7 @@ async function serve(
 }
 
 async function check(args: string[], shell: Shell): Promise<number> {
-  const options = { 'no-env': { type: 'boolean' } } as const;
+  const options = { 'no-env': { type: 'boolean' }, connect: { type: 'boolean' } } as const;
   const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
   const path = configPath(positionals[0], shell);
   const { loadConfig, formatFaults } = await import('./config/load.ts');
@@ -235,10 +237,18 @@ async function check(args: string[], shell: Shell): Promise<number> {
     shell.printError(`warning: ${formatFaults(path, loaded.warnings).replaceAll('\n', '\nwarning: ')}\n`);
   if (loaded.ok || loaded.faults.length === 0) {
     shell.print(`${path}: valid\n`);
-    return 0;
+    return loaded.ok && values.connect === true ? connect(loaded.config, shell) : 0;
   }
   shell.printError(`${formatFaults(path, loaded.faults)}\n`);
   return 1;
+}
+
+/** Tries what a configuration connects to. */
+async function connect(config: Config, shell: Shell): Promise<number> {
+  const { tryConnections } = await import('./commands/connections.ts');
+  const tried = await tryConnections(config);
+  for (const { path, ok, says } of tried) (ok ? shell.print : shell.printError)(`${path}: ${says}\n`);
+  return tried.every(({ ok }) => ok) ? 0 : 1;
 }
 
 /** How this program is called: in a clone it isn't on the path, and npm knows which Node it needs. */

@@ -2,7 +2,7 @@
 import type { Trail } from './attempt/trail.ts';
 import type { ErrorCode, Refusal } from './base/errors.ts';
 import type { Asked, Judging } from './cache/alike.ts';
-import type { CacheKey } from './cache/key.ts';
+import { type CacheKey, cacheControl } from './cache/key.ts';
 import type { Place } from './cache/places.ts';
 import { savedByChoice } from './count/choice.ts';
 import type { Counts } from './count/usage.ts';
@@ -211,7 +211,8 @@ export class Passage implements Course {
     if (!fit || key === null || place === null) return;
     const { exchange, identity, asked } = this;
     const tags = identity?.tags ?? [];
-    cache.put({ key, place, askedMs: exchange.startedMs, tags, asked }, stored, nowMs);
+    const { maxAgeMs } = cacheControl(exchange);
+    cache.put({ key, place, askedMs: exchange.startedMs, tags, maxAgeMs, asked }, stored, nowMs);
   }
 
   #settle(closing: Closing, billed: Bill, counts: Counts | null, nowMs: number): void {

@@ -1,16 +1,22 @@
 /**
  * Judges the semantic cache on pairs: `npm run eval:cache -- FILE.jsonl`, a line a pair, `{"cached": …, "asked": …,
  * "same": true}`, each side a question or a list of chat messages. With `--verifier` behind it, the cross-encoder looks
- * at those of which the small model is unsure.
+ * at those of which the small model is unsure. With `--embedder URL --model NAME --dimensions COUNT`, an OpenAI-compatible
+ * API under that URL makes the vectors; its key is taken from `EMBEDDER_API_KEY`.
  *
  * Each pair's cached side is stored and its asked side looked up. The last line is JSON: how many pairs there are, how
  * many of each kind were served, and the curve of both over the least score that is served.
  */
 import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { silent } from '../../src/base/telemetry.ts';
 import { upperBound } from '../../src/cache/bounds.ts';
+import { createEmbedder, type Embedder } from '../../src/cache/embedder.ts';
 import { isUnsure, readCrossEncoder } from '../../src/cache/verifier.ts';
+import { configSchema } from '../../src/config/schema.ts';
 import { type CrossEncoder, servedFrom } from '../../src/native/cross-encoder.ts';
 import { search } from '../../src/native/search.ts';
+import { createProvider } from '../../src/upstream/provider.ts';
 
 interface Message {
   readonly role: string;
@@ -56,16 +62,26 @@ function split(side: Line['cached']): { readonly scope: string; readonly text: s
 /** Times of the closer looks, in ms. */
 const looksMs: number[] = [];
 
+/** The vector of a text; undefined: the native core makes it. */
+async function vectorOf(embedder: Embedder, text: string): Promise<Float32Array | undefined> {
+  if (!embedder.external || text === '') return;
+  const vector = await embedder.embed('', text);
+  if (vector === null) throw new Error(`the embedder gave no vector of ${JSON.stringify(text)}`);
+  return vector;
+}
+
 async function judge(
   index: number,
   encoder: CrossEncoder | null,
+  embedder: Embedder,
   { cached, asked, same }: Line,
   at: number,
 ): Promise<Judged> {
   const [left, right] = [split(cached), split(asked)];
   const equal = left.scope === right.scope && left.text === right.text;
-  search.insert(index, 0, `${at}\n${left.scope}`, at, left.text);
-  const found = search.find(index, `${at}\n${right.scope}`, right.text);
+  search.insert(index, 0, `${at}\n${left.scope}`, at, left.text, await vectorOf(embedder, left.text));
+  const vector = await vectorOf(embedder, right.text);
+  const found = search.find(index, `${at}\n${right.scope}`, right.text, vector);
   search.remove(index, at);
   if (equal) return { same, served: true, score: 1, similarity: 1 };
   if (found === null) return { same, served: false, score: 0, similarity: 0 };
@@ -100,16 +116,54 @@ function readLines(file: string): Line[] {
   });
 }
 
-const [file, option, ...rest] = process.argv.slice(2);
-if (file === undefined || (option !== undefined && option !== '--verifier') || rest.length > 0) {
-  console.error('usage: npm run eval:cache -- FILE.jsonl [--verifier]');
+/** An embedder behind a URL. */
+function openEmbedder(baseUrl: string, model: string, dimensions: number): Embedder {
+  const apiKey = process.env.EMBEDDER_API_KEY;
+  const it = { dialect: 'openai', baseUrl, ...(apiKey !== undefined && { apiKey }) };
+  const { attempt, providers } = configSchema.parse({ providers: { it } });
+  if (providers.it === undefined) throw new Error('unreachable');
+  const provider = createProvider('it', providers.it, attempt, null);
+  const settings = { provider: 'it', model, dimensions, shorten: false, version: '' };
+  return createEmbedder(
+    { ...settings, timeoutMs: 60_000, callsMax: 1 },
+    { provider: () => provider, clock: () => performance.now(), telemetry: silent },
+  );
+}
+
+const usage =
+  'npm run eval:cache -- FILE.jsonl [--verifier] [--embedder URL --model NAME --dimensions COUNT]';
+
+function readArguments() {
+  const text = { type: 'string' } as const;
+  const options = { verifier: { type: 'boolean' }, embedder: text, model: text, dimensions: text } as const;
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  const { verifier = false, embedder, model, dimensions } = values;
+  const [file, ...more] = positionals;
+  const count = Number(dimensions);
+  if (file === undefined || more.length > 0) throw new Error('it needs one file');
+  if (embedder === undefined) return { file, verifier, embedder: null };
+  if (model === undefined || !(count > 0)) throw new Error('an embedder needs its model and its dimensions');
+  return { file, verifier, embedder: { url: embedder, model, dimensions: count } };
+}
+
+let given: ReturnType<typeof readArguments>;
+try {
+  given = readArguments();
+} catch (cause) {
+  console.error(`${cause instanceof Error ? cause.message : cause}\nusage: ${usage}`);
   process.exit(2);
 }
 
-const index = search.open(64 * 1024 * 1024);
-const encoder = option === undefined ? null : await readCrossEncoder();
+const asked = given.embedder;
+const embedder =
+  asked === null
+    ? createEmbedder(undefined, { provider: () => undefined, clock: () => 0, telemetry: silent })
+    : openEmbedder(asked.url, asked.model, asked.dimensions);
+const index = search.open(64 * 1024 * 1024, embedder.dimensions);
+const encoder = given.verifier ? await readCrossEncoder() : null;
 const judged: Judged[] = [];
-for (const [at, line] of readLines(file).entries()) judged.push(await judge(index, encoder, line, at));
+for (const [at, line] of readLines(given.file).entries())
+  judged.push(await judge(index, encoder, embedder, line, at));
 const ofKind = (kind: boolean): Judged[] => judged.filter((pair) => pair.same === kind);
 const [same, different] = [ofKind(true), ofKind(false)];
 const count = (pairs: readonly Judged[], served: (pair: Judged) => boolean): number =>

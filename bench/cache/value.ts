@@ -148,7 +148,9 @@ function run(name: string, requests: readonly Asked[]): Outcome {
   const cache = createCache(config.cache, {
     telemetry: silent,
     random: () => 0.5,
+    clock: () => 0,
     peers: { tell: () => {} },
+    provider: () => undefined,
   });
   const counts: Record<string, number> = { call: 0, exact: 0, normalised: 0, semantic: 0 };
   let wrong = 0;

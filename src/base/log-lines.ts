@@ -69,6 +69,11 @@ export const logLines = {
     level: 'error',
     text: "the semantic cache's verifier cannot be read; the cache answers without it",
   },
+  embedderDown: {
+    level: 'warn',
+    text: "the semantic cache's embedder fails; similar questions go to their providers meanwhile",
+  },
+  embedderUp: { level: 'info', text: "the semantic cache's embedder answers again" },
   cacheTrusted: {
     level: 'info',
     text: 'judged answers prove the semantic cache right here; it answers from now on',

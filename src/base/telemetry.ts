@@ -35,6 +35,15 @@ export const questionEvents = [
 /** One of these. */
 export type QuestionEvent = (typeof questionEvents)[number];
 
+/**
+ * What came of asking a provider for a question's vector: `invalid`, it gave something else; `full`, too many asked;
+ * `resting`, it wasn't asked, since it failed before.
+ */
+export const embedResults = ['embedded', 'late', 'failed', 'invalid', 'full', 'resting'] as const;
+
+/** One of these. */
+export type EmbedResult = (typeof embedResults)[number];
+
 /** What became of a cache's news: sent or adopted; dropped, since Redis or this pod can't take them; refused: not ours. */
 export const cacheNewsEvents = ['sent', 'adopted', 'dropped', 'refused'] as const;
 
@@ -111,6 +120,10 @@ export interface Telemetry {
   memory(state: 'short' | 'full' | 'eased'): void;
   /** The cache's verifier is ready; or it isn't, and why. */
   cacheVerifier(why: string | null): void;
+  /** A provider was asked for a question's vector. */
+  cacheEmbedding(result: EmbedResult): void;
+  /** The provider that makes the cache's vectors isn't asked for a while, and why; or it answers again (null). */
+  cacheEmbedder(why: string | null): void;
   /** An unexpected exception: a bug in the gateway. */
   defect(requestId: string, cause: unknown): void;
 }
@@ -150,5 +163,7 @@ export const silent: Telemetry = {
   cacheSnapshot: nothing,
   memory: nothing,
   cacheVerifier: nothing,
+  cacheEmbedding: nothing,
+  cacheEmbedder: nothing,
   defect: nothing,
 };

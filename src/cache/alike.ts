@@ -11,9 +11,10 @@ import { noFindings, type PiiScope, scrubDocument } from '../native/pii.ts';
 import { readQuestion } from '../native/question.ts';
 import { type Decision, search } from '../native/search.ts';
 import { store } from '../native/store.ts';
-import type { StoreBounds } from '../store/replies.ts';
+import type { NotedReply, StoreBounds } from '../store/replies.ts';
 import { agree, comparedBytesMax, spokenText } from './agree.ts';
-import { type CacheKey, type QuestionScope, questionScope, scopeAgain } from './key.ts';
+import type { Embedder, QuestionVector } from './embedder.ts';
+import { type CacheKey, cacheControl, type QuestionScope, questionScope, scopeAgain } from './key.ts';
 import { normalForm } from './normal.ts';
 import { isUsed, type Place, type Places } from './places.ts';
 import type { CacheSettings } from './settings.ts';
@@ -26,6 +27,12 @@ export interface Asked {
   readonly text: string;
   readonly normal: string;
   readonly place: Place;
+  /** No reply that was asked for longer ago answers it, ms. */
+  readonly maxAgeMs: number;
+  /** Name of what makes its vector. */
+  readonly embedder: string;
+  /** Its vector, once a provider was asked for it; null: none was. */
+  vector: Promise<QuestionVector | null> | null;
 }
 
 /** A stored reply that answers a question. */
@@ -46,15 +53,16 @@ export interface Judging {
   readonly why: 'shadow' | 'sample';
 }
 
-/** A stored reply that would be served if a closer look says so. */
-export interface Unsure {
+/** What takes time to find out: the question's vector, a closer look at what was found, or both. */
+export interface Later {
   readonly asked: Asked;
-  readonly found: Found;
-  /** What the small model makes of the two questions. */
-  readonly decision: Decision;
-  /** What is done with it then: only to serve it, a request has to wait for the look. */
+  /** The candidate that needs a closer look; null: candidates are found once there is a vector. */
+  readonly unsure: Likest | null;
+  /** What is done with what is found: only to serve it, a request has to wait. */
   readonly use: Use;
-  /** When it was found, monotonic ms. */
+  /** The most time it takes. */
+  readonly mostMs: number;
+  /** When it was looked for, monotonic ms. */
   readonly nowMs: number;
 }
 
@@ -62,7 +70,7 @@ export interface Unsure {
 export interface Near {
   readonly hit: NearHit | null;
   readonly judging: Judging | null;
-  readonly unsure: Unsure | null;
+  readonly later: Later | null;
 }
 
 /** A candidate whose reply is here. */
@@ -81,7 +89,7 @@ interface Likest {
 
 /** The replies by their exact keys. */
 export interface ExactLevel {
-  get(place: Place, key: CacheKey, nowMs: number): StoredReply | null;
+  get(place: Place, key: CacheKey, nowMs: number): NotedReply | null;
 }
 
 /** The levels beyond the exact one. */
@@ -90,10 +98,10 @@ export interface AlikeLevels {
   ask(key: CacheKey, exchange: Exchange, request: ModelRequest, scrub: PiiScope, place: Place): Asked | null;
   /** @param nowMs monotonic ms */
   find(asked: Asked, nowMs: number): Near;
-  /** Takes a closer look at what was found, which takes milliseconds. */
-  verify(unsure: Unsure): Promise<Near>;
-  /** The question's reply is stored under `key`. */
-  keep(asked: Asked, key: CacheKey, nowMs: number): void;
+  /** Finds out what takes milliseconds. */
+  finish(later: Later): Promise<Near>;
+  /** The question's reply is stored under `key`. @returns the question's vector, where a provider makes it */
+  keep(asked: Asked, key: CacheKey, nowMs: number): Promise<QuestionVector | null> | null;
   /** Compares the reply that would have been served with a fresh one. Null: it isn't here any more, or can't be compared. */
   compare(judging: Judging, fresh: StoredReply, nowMs: number): boolean | null;
   /** Drops what leads to a reply that was found wrong. */
@@ -106,7 +114,7 @@ export interface AlikeLevels {
   readonly bytes: number;
 }
 
-const nothing: Near = { hit: null, judging: null, unsure: null };
+const nothing: Near = { hit: null, judging: null, later: null };
 const empty = Buffer.alloc(0);
 
 /** Candidates looked at for one question. */
@@ -125,28 +133,74 @@ const boundsOf = (config: CacheSettings): StoreBounds => ({
 /** The number of a reply's question in the index: the same one whenever that reply is stored. */
 const entryOf = (key: CacheKey): number => hash('sha256', key, 'buffer').readUIntBE(0, 6);
 
-/** A question that another pod told of. */
+const ofEntry = (entry: number): string => `entry ${entry}`;
+const ofNormal = ({ scope, normal }: Asked): string => `${scope}\0${normal}`;
+
+/** Whether the client takes a reply of this age. */
+const isYoung = ({ askedMs }: NotedReply, { maxAgeMs }: Asked, nowMs: number): boolean =>
+  nowMs - askedMs <= maxAgeMs;
+
+/** What becomes of a reply that would be served. */
+const used = ({ entry, key, reply, similarity }: Found, place: Place, use: Use): Near =>
+  use === 'serve'
+    ? { ...nothing, hit: { reply, level: 'semantic', similarity, entry } }
+    : { ...nothing, judging: { key, place, similarity, why: use } };
+
+/** A question that another pod told of. @param vector null: a provider makes none, or didn't */
 export const askedOf = (
   place: Place,
-  { scope, text }: { readonly scope: string; readonly text: string },
+  { scope, text, embedder }: { readonly scope: string; readonly text: string; readonly embedder: string },
+  vector: QuestionVector | null,
 ): Asked => ({
   scope: scopeAgain(scope),
   text,
   normal: normalForm(text),
   place,
+  maxAgeMs: Number.POSITIVE_INFINITY,
+  embedder,
+  vector: Promise.resolve(vector),
 });
 
-/** @param random from 0 up to 1 @param verifier takes the closer look, where it has a model */
+/** @param sampled varied answers count, too @param embedder name of what makes its vector */
+function readAsked(
+  sampled: boolean,
+  embedder: string,
+  ...[key, exchange, request, scrub, place]: Parameters<AlikeLevels['ask']>
+): Asked | null {
+  const { endpoint, body } = exchange;
+  if (endpoint.kind !== 'chat') return null;
+  const { questionStart: start, questionEnd: end, flags } = request;
+  if (end === 0 || (!sampled && (flags & bodyFlags.sampled) !== 0)) return null;
+  const question = readQuestion(body, start, end, (flags & bodyFlags.questionEscaped) !== 0);
+  if (question === null) return null;
+  const { text } = question;
+  // Personal data enters neither index nor links; what stands elsewhere in the body is only hashed.
+  if (request.findings !== noFindings) {
+    const alone = Buffer.from(JSON.stringify([text]));
+    if (scrubDocument(alone, scrub).findings !== noFindings) return null;
+  }
+  const scope = questionScope(key, request, question, embedder);
+  const { maxAgeMs } = cacheControl(exchange);
+  return { scope, text, normal: normalForm(text), place, maxAgeMs, embedder, vector: null };
+}
+
+/**
+ * @param random from 0 up to 1
+ * @param verifier takes the closer look, where it has a model
+ * @param embedder makes the vectors by which candidates are found; what decides on them is always the native core
+ */
 export function createAlikeLevels(
   first: CacheSettings,
   exact: ExactLevel,
   places: Places,
   random: () => number,
   verifier: Pick<Verifier, 'ready' | 'wants' | 'verify'>,
+  embedder: Omit<Embedder, 'update'>,
 ): AlikeLevels {
   let config = first;
   const bounds = boundsOf(first);
-  const index = search.open(bounds.bytesMax);
+  let index = search.open(bounds.bytesMax, embedder.dimensions);
+  let { dimensions } = embedder;
   // Leads from normal forms, and from the index's entries, to exact keys, and from other wordings to entries.
   const links = store.open(bounds.entriesMax, bounds.bytesMax, bounds.ttlMs);
 
@@ -158,8 +212,6 @@ export function createAlikeLevels(
     const found = store.get(links, owner, name, nowMs);
     return found === null ? null : (found.bytes.toString('utf8', 0, found.headLength) as CacheKey);
   };
-  const ofEntry = (entry: number): string => `entry ${entry}`;
-  const ofNormal = ({ scope, normal }: Asked): string => `${scope}\0${normal}`;
 
   /** The name of what was decided on the same words. The closer look decides otherwise than the small model alone. */
   const ofDecided = ({ scope, normal }: Asked): string =>
@@ -174,27 +226,27 @@ export function createAlikeLevels(
     // A question that was forgotten as wrong is no longer in the index.
     if (key === null || search.text(index, entry) === null) return null;
     const reply = exact.get(asked.place, key, nowMs);
-    return reply && { entry, key, reply, similarity };
+    return reply !== null && isYoung(reply, asked, nowMs) ? { entry, key, reply, similarity } : null;
   };
 
   const remember = (asked: Asked, { entry, similarity }: Found, nowMs: number): void =>
     link(asked.place, ofDecided(asked), `${entry} ${similarity}`, nowMs);
 
-  /** The surest candidate that would be served, or may be after a closer look. */
-  const likest = (asked: Asked, nowMs: number): Likest | null => {
+  /** The surest candidate that would be served, or may be after a closer look. @param vector of a provider */
+  const likest = (asked: Asked, nowMs: number, vector?: QuestionVector): Likest | null => {
     const { scope, text, place } = asked;
-    const known = decided(asked, nowMs);
-    if (known !== null) return { found: known, decision: null };
     const { threshold } = config.semantic;
     for (let round = 0; round < roundsMax; round++) {
       let gone = false;
-      for (const { entry, similarity, ...decision } of search.candidates(index, scope, text, candidatesMax)) {
+      const candidates = search.candidates(index, scope, text, candidatesMax, vector);
+      for (const { entry, similarity, ...decision } of candidates) {
         const unsure = threshold === undefined && verifier.wants(decision);
         const serves = threshold === undefined ? decision.verdict === 'same' : similarity >= threshold;
         if (!serves && !unsure) continue;
         const key = follow(place, ofEntry(entry), nowMs);
         const reply = key === null ? null : exact.get(place, key, nowMs);
         if (key !== null && reply !== null) {
+          if (!isYoung(reply, asked, nowMs)) continue;
           const found = { entry, key, reply, similarity };
           if (!unsure) remember(asked, found, nowMs);
           return { found, decision: unsure ? decision : null };
@@ -206,44 +258,38 @@ export function createAlikeLevels(
     return null;
   };
 
-  /** What becomes of a reply that would be served. */
-  const used = ({ entry, key, reply, similarity }: Found, place: Place, use: Use): Near =>
-    use === 'serve'
-      ? { ...nothing, hit: { reply, level: 'semantic', similarity, entry } }
-      : { ...nothing, judging: { key, place, similarity, why: use } };
+  /** Null: there is none, or it was made by another embedder than is asked now. */
+  const vectorOf = async (asked: Asked): Promise<QuestionVector | null> => {
+    asked.vector ??= embedder.embed(asked.scope, asked.text);
+    const vector = await asked.vector;
+    return asked.embedder === embedder.name ? vector : null;
+  };
 
   return {
-    ask(key, { endpoint, body }, request, scrub, place) {
-      if (endpoint.kind !== 'chat') return null;
-      const { questionStart: start, questionEnd: end, flags } = request;
-      const sampled = (flags & bodyFlags.sampled) !== 0;
-      if (end === 0 || (sampled && !config.semantic.sampled)) return null;
-      const question = readQuestion(body, start, end, (flags & bodyFlags.questionEscaped) !== 0);
-      if (question === null) return null;
-      // Personal data enters neither index nor links; what stands elsewhere in the body is only hashed.
-      if (request.findings !== noFindings) {
-        const alone = Buffer.from(JSON.stringify([question.text]));
-        if (scrubDocument(alone, scrub).findings !== noFindings) return null;
-      }
-      const scope = questionScope(key, request, question);
-      return { scope, text: question.text, normal: normalForm(question.text), place };
-    },
+    ask: (...of) => readAsked(config.semantic.sampled, embedder.name, ...of),
     find(asked, nowMs) {
       const { place } = asked;
       const key = follow(place, ofNormal(asked), nowMs);
       const reply = key === null ? null : exact.get(place, key, nowMs);
-      if (reply !== null) {
+      if (reply !== null && isYoung(reply, asked, nowMs)) {
         return { ...nothing, hit: { reply, level: 'normalised', similarity: 1, entry: null } };
       }
       if (place.mode === 'off') return nothing;
-      const likely = likest(asked, nowMs);
+      const known = decided(asked, nowMs);
+      if (known !== null) return used(known, place, places.use(place, random()));
+      const unsure = embedder.external ? null : likest(asked, nowMs);
+      if (unsure === null && !embedder.external) return nothing;
+      const use = places.use(place, random());
+      if (unsure?.decision === null) return used(unsure.found, place, use);
+      const mostMs = embedder.timeoutMs + config.semantic.verifierTimeoutMs;
+      return { ...nothing, later: { asked, unsure, use, mostMs, nowMs } };
+    },
+    async finish({ asked, unsure, use, nowMs }) {
+      const vector = unsure === null ? await vectorOf(asked) : null;
+      const likely = unsure ?? (vector && likest(asked, nowMs, vector));
       if (likely === null) return nothing;
       const { found, decision } = likely;
-      const use = places.use(place, random());
-      if (decision === null) return used(found, place, use);
-      return { ...nothing, unsure: { asked, found, decision, use, nowMs } };
-    },
-    async verify({ asked, found, decision, use, nowMs }) {
+      if (decision === null) return used(found, asked.place, use);
       const cached = search.text(index, found.entry);
       if (cached === null || !(await verifier.verify(cached, asked.text, decision))) return nothing;
       remember(asked, found, nowMs);
@@ -254,18 +300,23 @@ export function createAlikeLevels(
     keep(asked, key, nowMs) {
       const { place, scope, text } = asked;
       link(place, ofNormal(asked), key, nowMs);
-      if (place.mode === 'off') return;
+      if (place.mode === 'off') return null;
       const entry = entryOf(key);
-      if (search.insert(index, place.owner, scope, entry, text)) link(place, ofEntry(entry), key, nowMs);
+      const insert = (vector?: QuestionVector): void => {
+        if (search.insert(index, place.owner, scope, entry, text, vector))
+          link(place, ofEntry(entry), key, nowMs);
+      };
+      const made = embedder.external ? vectorOf(asked) : null;
+      if (made === null) insert();
+      else void made.then((vector) => vector && insert(vector));
+      return made;
     },
     compare({ key, place }, fresh, nowMs) {
       const stored = exact.get(place, key, nowMs);
       if (stored === null || Math.max(stored.body.length, fresh.body.length) > comparedBytesMax) return null;
       return agree(spokenText(stored.body, stored.stream), spokenText(fresh.body, fresh.stream));
     },
-    forget(entry) {
-      search.remove(index, entry);
-    },
+    forget: (entry) => void search.remove(index, entry),
     drain: (kind, bytesMax) =>
       kind === 'links' ? store.drain(links, bytesMax) : search.drain(index, bytesMax),
     fill: (kind, records, shiftMs, nowMs) =>
@@ -273,7 +324,11 @@ export function createAlikeLevels(
     update(next) {
       config = next;
       const { entriesMax, bytesMax, ttlMs } = boundsOf(next);
-      search.set(index, bytesMax);
+      if (dimensions !== embedder.dimensions) {
+        search.close(index);
+        ({ dimensions } = embedder);
+        index = search.open(bytesMax, dimensions);
+      } else search.set(index, bytesMax);
       store.set(links, entriesMax, bytesMax, ttlMs);
     },
     get bytes() {

@@ -8,13 +8,29 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { CacheLevel, StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import type { CacheNews, CachePeers } from '../exchange/shared-cache.ts';
+import type { CacheNews, CachePeers, ToldQuestion } from '../exchange/shared-cache.ts';
 import type { PiiScope } from '../native/pii.ts';
 import { textCharsMax } from '../native/search.ts';
 import { alone, createFlights, type Join, type Seen } from '../store/flights.ts';
 import type { RecordingMemory } from '../store/recording.ts';
-import { createReplyStore, type NotedReply, type StoreBounds } from '../store/replies.ts';
-import { type Asked, askedOf, createAlikeLevels, type Judging, type Near, type Unsure } from './alike.ts';
+import { createReplyStore, type NotedReply, type ReplyStore, type StoreBounds } from '../store/replies.ts';
+import {
+  type AlikeLevels,
+  type Asked,
+  askedOf,
+  createAlikeLevels,
+  type ExactLevel,
+  type Judging,
+  type Later,
+  type Near,
+} from './alike.ts';
+import {
+  createEmbedder,
+  type Embedder,
+  type EmbedderDeps,
+  isVectorOf,
+  type QuestionVector,
+} from './embedder.ts';
 import { createFeedback, type Feedback } from './feedback.ts';
 import { createKept, type Kept } from './kept.ts';
 import { type CacheKey, type CacheScope, keyAgain, scopedKey } from './key.ts';
@@ -30,6 +46,8 @@ export interface Answered {
   /** When it came, monotonic ms. */
   readonly askedMs: number;
   readonly tags: readonly string[];
+  /** Its reply is kept no longer, ms; undefined: as long as others. */
+  readonly maxAgeMs?: number;
   /** Its question; null: it has none. */
   readonly asked: Asked | null;
 }
@@ -46,8 +64,8 @@ export interface Cache extends Kept {
     place: Place,
     scope: CacheScope,
   ): CacheKey | null;
-  /** The stored reply; null: there is none. @param nowMs monotonic ms */
-  get(key: CacheKey, place: Place, nowMs: number): StoredReply | null;
+  /** The stored reply; null: there is none. @param nowMs monotonic ms @param maxAgeMs older ones don't count */
+  get(key: CacheKey, place: Place, nowMs: number, maxAgeMs?: number): StoredReply | null;
   /**
    * The question of a request without a stored reply; null: nothing but its own reply answers it.
    * @param scrub what counts as personal data in it
@@ -55,8 +73,8 @@ export interface Cache extends Kept {
   ask(key: CacheKey, exchange: Exchange, request: ModelRequest, scrub: PiiScope, place: Place): Asked | null;
   /** Looks for the reply to a question that asks the same. @param nowMs monotonic ms */
   near(asked: Asked, exchange: Exchange, nowMs: number): Near;
-  /** Takes a closer look at what was found, which takes milliseconds. */
-  verify(unsure: Unsure, exchange: Exchange): Promise<Near>;
+  /** Finds out what takes milliseconds. */
+  finish(later: Later, exchange: Exchange): Promise<Near>;
   /** Stores a reply, unless it is too large. @param nowMs monotonic ms */
   put(answered: Answered, reply: StoredReply, nowMs: number): void;
   /** Judges what would have been served by the reply that was given. @param fresh null: none that could be stored */
@@ -87,8 +105,9 @@ export interface Cache extends Kept {
 }
 
 /** What the cache works with. */
-export interface CacheDeps {
-  readonly telemetry: Pick<Telemetry, 'cacheQuestion' | 'cacheTrust' | 'cacheVerifier'>;
+export interface CacheDeps extends EmbedderDeps {
+  readonly telemetry: Pick<Telemetry, 'cacheQuestion' | 'cacheTrust' | 'cacheVerifier'> &
+    EmbedderDeps['telemetry'];
   /** From 0 up to 1. */
   random(): number;
   /** Told of what is stored, purged and judged. */
@@ -156,11 +175,67 @@ function noted(
   return near;
 }
 
+/** How much of its time an entry that is kept for less than usual has behind it when it is stored, ms. */
+const spentMs = ({ ttlSeconds }: CacheSettings, maxAgeMs = Number.POSITIVE_INFINITY): number =>
+  Math.max(0, ttlSeconds * 1000 - maxAgeMs);
+
+/** What another pod purged. */
+function purgeOf({ tenant, route, tag, olderThanMs }: Extract<CacheNews, { kind: 'purge' }>): Purge {
+  return { tenant: tenant ?? undefined, route: route ?? undefined, tag: tag ?? undefined, olderThanMs };
+}
+
+/** What other pods are told of an entry. @param vector of its question, where a provider makes it */
+function newsOf(
+  { key, place, askedMs, tags, maxAgeMs = Number.POSITIVE_INFINITY, asked }: Answered,
+  reply: StoredReply,
+  vector: QuestionVector | null,
+  nowMs: number,
+): CacheNews {
+  const { tenant, route } = place;
+  const { scope = '', text = '', embedder = '' } = asked ?? {};
+  const question = asked && { scope, text, embedder, vector: vector && Int8Array.from(vector) };
+  return { kind: 'entry', tenant, route, key, question, tags, ageMs: nowMs - askedMs, maxAgeMs, reply };
+}
+
+/** Another pod's question; undefined: it is of another embedder, or can't be one. */
+function heard(question: ToldQuestion, place: Place, { name, dimensions }: Embedder): Asked | undefined {
+  const { text, vector, embedder } = question;
+  if (embedder !== name || text.length > textCharsMax) return;
+  if (vector === null) return askedOf(place, question, null);
+  return isVectorOf(vector, dimensions) ? askedOf(place, question, Float32Array.from(vector)) : undefined;
+}
+
+/** Adopts another pod's entry, unless it is late, purged, too large, of another embedder, or older than this pod's own. */
+function hearEntry(
+  { key: told, question, tags, ageMs, maxAgeMs, reply }: Extract<CacheNews, { kind: 'entry' }>,
+  place: Place,
+  toldMs: number,
+  nowMs: number,
+  { config, store, get, levels, embedder }: Heard,
+): boolean {
+  const [key, askedMs, note] = [keyAgain(told), toldMs - ageMs, joinTags(tags)];
+  const storedMs = toldMs - spentMs(config, maxAgeMs);
+  const asked = question && heard(question, place, embedder);
+  const late = nowMs - storedMs >= config.ttlSeconds * 1000 || isPurged(place.purged, { askedMs, note });
+  if (late || asked === undefined || !place.enabled || reply.body.length > config.entryMaxBytes) return false;
+  if ((get(place, key, nowMs)?.askedMs ?? askedMs) > askedMs) return false;
+  store.put(place.owner, key, reply, storedMs, note, askedMs);
+  if (asked !== null) levels.keep(asked, key, toldMs);
+  return true;
+}
+
+/** What an entry of another pod is put into. */
+interface Heard {
+  readonly config: CacheSettings;
+  readonly store: ReplyStore;
+  readonly get: ExactLevel['get'];
+  readonly levels: AlikeLevels;
+  readonly embedder: Embedder;
+}
+
 /** Creates an empty cache. */
-export function createCache(
-  config: CacheSettings,
-  { telemetry, random, peers, readVerifier = readCrossEncoder }: CacheDeps,
-): Cache {
+export function createCache(config: CacheSettings, deps: CacheDeps): Cache {
+  const { telemetry, random, peers, clock, readVerifier = readCrossEncoder } = deps;
   let configured = config;
   let share = 1;
   let current = config;
@@ -176,8 +251,9 @@ export function createCache(
     const reply = store.get(place.owner, key, nowMs);
     return reply === null || isPurged(place.purged, reply) ? null : reply;
   };
-  const levels = createAlikeLevels(config, { get }, places, random, verifier);
-  const kept = createKept(store, levels, places);
+  const embedder = createEmbedder(config.semantic.embedder, deps);
+  const levels = createAlikeLevels(config, { get }, places, random, verifier, embedder);
+  const kept = createKept(store, levels, places, embedder);
   const feedback = createFeedback();
   const flights = createFlights({
     // Those that join are requests in flight, which are bounded.
@@ -192,6 +268,7 @@ export function createCache(
     current = share === 1 ? configured : squeezed(configured, share);
     store.resize(boundsOf(current, flights.recordedBytes));
     places.update(current);
+    embedder.update(current.semantic.embedder);
     levels.update(current);
     adoptVerifier();
   };
@@ -211,25 +288,27 @@ export function createCache(
       place.enabled && exchange.endpoint.cached
         ? scopedKey(exchange, identity, request, scope, current.shareUsers)
         : null,
-    get(key, place, nowMs) {
+    get(key, place, nowMs, maxAgeMs = Number.POSITIVE_INFINITY) {
       const reply = get(place, key, nowMs);
-      if (reply !== null) count(place, 'exact', reply);
+      if (reply === null || nowMs - reply.askedMs > maxAgeMs) return null;
+      count(place, 'exact', reply);
       return reply;
     },
     ask: levels.ask,
     near: (asked, exchange, nowMs) => noted(levels.find(asked, nowMs), asked, exchange, telemetry, feedback),
-    async verify(unsure, exchange) {
-      return noted(await levels.verify(unsure), unsure.asked, exchange, telemetry, feedback);
+    async finish(later, exchange) {
+      return noted(await levels.finish(later), later.asked, exchange, telemetry, feedback);
     },
-    put({ key, place, askedMs, tags, asked }, reply, nowMs) {
+    put(answered, reply, nowMs) {
+      const { key, place, askedMs, tags, maxAgeMs, asked } = answered;
       const note = joinTags(tags);
       const purged = isPurged(place.purged, { askedMs, note });
       if (purged || reply.body.length > current.entryMaxBytes) return;
-      store.put(place.owner, key, reply, nowMs, note, askedMs);
-      if (asked !== null) levels.keep(asked, key, nowMs);
-      const question = asked && { scope: asked.scope, text: asked.text };
-      const { tenant, route } = place;
-      peers.tell({ kind: 'entry', tenant, route, key, question, tags, ageMs: nowMs - askedMs, reply });
+      store.put(place.owner, key, reply, nowMs - spentMs(current, maxAgeMs), note, askedMs);
+      const made = asked && levels.keep(asked, key, nowMs);
+      const tell = (vector: QuestionVector | null): void =>
+        peers.tell(newsOf(answered, reply, vector, clock()));
+      void (made === null ? tell(null) : made.then(tell));
     },
     judge(judging, fresh, nowMs) {
       const right = fresh === null ? false : levels.compare(judging, fresh, nowMs);
@@ -249,9 +328,7 @@ export function createCache(
     },
     hear(news, ageMs, nowMs) {
       if (news.kind === 'purge') {
-        const { tenant, route, tag, olderThanMs } = news;
-        const what = { tenant: tenant ?? undefined, route: route ?? undefined, tag: tag ?? undefined };
-        places.purge({ ...what, olderThanMs }, nowMs - ageMs);
+        places.purge(purgeOf(news), nowMs - ageMs);
         return true;
       }
       const place = places.of(news.tenant, news.route);
@@ -259,15 +336,7 @@ export function createCache(
         learn(place, news.right);
         return true;
       }
-      const { question, tags, reply } = news;
-      const [key, storedMs, note] = [keyAgain(news.key), nowMs - ageMs, joinTags(tags)];
-      const askedMs = storedMs - news.ageMs;
-      const late = ageMs >= current.ttlSeconds * 1000 || isPurged(place.purged, { askedMs, note });
-      if (late || !place.enabled || reply.body.length > current.entryMaxBytes) return false;
-      store.put(place.owner, key, reply, storedMs, note, askedMs);
-      const known = question !== null && question.text.length <= textCharsMax;
-      if (known) levels.keep(askedOf(place, question), key, storedMs);
-      return true;
+      return hearEntry(news, place, nowMs - ageMs, nowMs, { config: current, store, get, levels, embedder });
     },
     drain: kept.drain,
     fill: kept.fill,

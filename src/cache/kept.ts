@@ -1,6 +1,7 @@
 /** The cache as parts of a snapshot: taken out when a process ends, adopted when the next begins. */
 import type { ReplyStore } from '../store/replies.ts';
 import type { AlikeLevels } from './alike.ts';
+import type { Embedder } from './embedder.ts';
 import type { KeptPlaces, Places } from './places.ts';
 import type { SnapshotPart } from './snapshot.ts';
 
@@ -15,11 +16,9 @@ export interface Kept {
 /** Bytes of a part, or a little more. */
 const partBytes = 1024 * 1024;
 
-/** What vectors are made by: those of another embedder lie elsewhere. */
-const embedder = 'built-in 1';
-
 /** What a snapshot begins with. */
 interface Head {
+  /** Name of what made the questions' vectors. */
   readonly embedder: string;
   /** When it was taken, monotonic ms of its process, and ms since 1970. */
   readonly nowMs: number;
@@ -27,18 +26,23 @@ interface Head {
   readonly places: KeptPlaces;
 }
 
-/** The rooms of one cache. */
-export function createKept(replies: ReplyStore, levels: AlikeLevels, places: Places): Kept {
+/** The rooms of one cache. @param embedder makes its vectors */
+export function createKept(
+  replies: ReplyStore,
+  levels: AlikeLevels,
+  places: Places,
+  embedder: Pick<Embedder, 'name'>,
+): Kept {
   let restoring: { readonly shiftMs: number; readonly questions: boolean } | null = null;
-  const begin = ({ embedder: made, ...head }: Head, nowMs: number, wallMs: number): void => {
+  const begin = (head: Head, nowMs: number, wallMs: number): void => {
     // What was kept grows older while no process runs.
     const shiftMs = nowMs - Math.max(0, wallMs - head.wallMs) - head.nowMs;
-    restoring = { shiftMs, questions: made === embedder };
+    restoring = { shiftMs, questions: head.embedder === embedder.name };
     places.restore(head.places, shiftMs);
   };
   return {
     *drain(nowMs, wallMs) {
-      const head: Head = { embedder, nowMs, wallMs, places: places.kept() };
+      const head: Head = { embedder: embedder.name, nowMs, wallMs, places: places.kept() };
       yield { kind: 'head', bytes: Buffer.from(JSON.stringify(head)) };
       const sources = {
         replies: () => replies.drain(partBytes),

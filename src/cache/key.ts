@@ -36,11 +36,24 @@ function meaningOf(headers: IncomingHttpHeaders): string {
 }
 
 /** What the client's `Cache-Control` header allows (RFC 9111). */
-export function cacheControl(exchange: Exchange): { readonly read: boolean; readonly write: boolean } {
-  const value = exchange.headers['cache-control'];
-  if (value === undefined) return { read: true, write: true };
+export interface CacheControl {
+  readonly read: boolean;
+  readonly write: boolean;
+  /** No older reply answers the request, nor is its own kept for longer; Infinity: it doesn't say. */
+  readonly maxAgeMs: number;
+}
+
+const allowsAll: CacheControl = { read: true, write: true, maxAgeMs: Number.POSITIVE_INFINITY };
+
+/** Reads it. An age that is no number is none at all. */
+export function cacheControl({ headers }: Pick<Exchange, 'headers'>): CacheControl {
+  const value = headers['cache-control'];
+  if (value === undefined) return allowsAll;
   const noStore = /\bno-store\b/i.test(value);
-  return { read: !noStore && !/\bno-cache\b/i.test(value), write: !noStore };
+  const [stated, age = 0] = /\bmax-age\b(?:\s*=\s*"?(\d{1,10}))?/i.exec(value) ?? [];
+  const maxAgeMs = stated === undefined ? Number.POSITIVE_INFINITY : Number(age) * 1000;
+  const read = !noStore && !/\bno-cache\b/i.test(value) && maxAgeMs > 0;
+  return { read, write: !noStore, maxAgeMs };
 }
 
 /** The body's digest covers all of its fields; the rest of the key is what matters outside the body. */
@@ -59,11 +72,19 @@ export function scopedKey(
   return `${who}\0${what}` as CacheKey;
 }
 
-/** The same with all of the body but its question in place of the whole body. */
-export function questionScope(key: CacheKey, request: ModelRequest, { rest }: Question): QuestionScope {
+/**
+ * The same with all of the body but its question in place of the whole body.
+ * @param embedder names what makes the vectors that questions are found by
+ */
+export function questionScope(
+  key: CacheKey,
+  request: ModelRequest,
+  { rest }: Question,
+  embedder: string,
+): QuestionScope {
   const outside = key.slice(0, key.length - request.digest.length);
   // A model in the path isn't part of the body.
-  return `${outside}${request.model}\0${rest}` as QuestionScope;
+  return `${outside}${embedder}\0${request.model}\0${rest}` as QuestionScope;
 }
 
 /** A key that this cache or another one made before. */

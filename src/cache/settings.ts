@@ -1,7 +1,8 @@
 /** Settings of the cache. */
 
 import { z } from 'zod';
-import { bytes, modelPattern, name, secret } from '../base/settings.ts';
+import { bytes, modelPattern, ms, name, secret } from '../base/settings.ts';
+import { dimensionsMax } from '../native/search.ts';
 
 /** What similar questions may be answered by. */
 export const semanticModes = ['off', 'shadow', 'auto', 'on'] as const;
@@ -16,6 +17,34 @@ const differing = z.strictObject({
   enabled: z.boolean().optional().meta({ description: 'As `cache.enabled`.' }),
   semantic: mode.optional().meta({ description: 'As `cache.semantic.mode`.' }),
 });
+
+const embedder = z.strictObject({
+  provider: name.meta({
+    description: 'Provider that is asked, of a dialect with embeddings: `openai`, `gemini` or `cohere`.',
+  }),
+  model: z.string().min(1).max(256).meta({ description: 'Its model.' }),
+  dimensions: z
+    .int()
+    .min(1)
+    .max(dimensionsMax)
+    .meta({ description: "Numbers in each of the model's vectors." }),
+  shorten: z.boolean().default(false).meta({
+    description: 'Ask for vectors of so many numbers, of a model that can make shorter ones.',
+  }),
+  version: z.string().max(128).default('').meta({
+    description:
+      'Change it when another model gets the same name: its vectors never meet those of the one before.',
+  }),
+  timeoutMs: ms(1, 10_000).default(100).meta({
+    description: 'Most time for a vector; a question without one goes to the provider.',
+  }),
+  callsMax: z.int().min(1).max(1000).default(16).meta({
+    description: 'Most calls at once. Four times as many wait for their turn; the rest go without.',
+  }),
+});
+
+/** Settings of an embedder beyond this process, checked. */
+export type EmbedderSettings = z.output<typeof embedder>;
 
 const semantic = z
   .strictObject({
@@ -43,6 +72,10 @@ const semantic = z
     }),
     sampled: z.boolean().default(false).meta({
       description: 'Also for requests that state a temperature above 0, which ask for varied answers.',
+    }),
+    embedder: embedder.optional().meta({
+      description:
+        'Finds similar questions by the vectors of a provider, which is sent their text; unset: by those of the process itself.',
     }),
     bytesMax: bytes(4 * 1024 ** 3)
       .default(16 * 1024 * 1024)

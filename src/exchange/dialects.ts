@@ -12,3 +12,6 @@ export const dialectNames = [
 ] as const;
 /** The wire format of an API, by name. */
 export type DialectName = (typeof dialectNames)[number];
+
+/** Those whose providers can be asked for embeddings by the gateway: a check needn't load the dialects to know. */
+export const embeddingDialects: ReadonlySet<DialectName> = new Set(['openai', 'gemini', 'cohere']);

@@ -4,6 +4,17 @@
  */
 import type { StoredReply } from './reply.ts';
 
+/** The question of an entry. */
+export interface ToldQuestion {
+  /** As an entry's key, of all but the question. */
+  readonly scope: string;
+  readonly text: string;
+  /** Name of what makes its vector: a pod with another embedder has no use for it. */
+  readonly embedder: string;
+  /** Null: whoever hears it makes it by itself, or there is none. */
+  readonly vector: Int8Array | null;
+}
+
 /** News of a cache. `route`: its `model`. */
 export type CacheNews =
   /** A reply was stored. */
@@ -13,12 +24,14 @@ export type CacheNews =
       readonly route: string;
       /** Names the request and its scope. */
       readonly key: string;
-      /** Null: nothing but the request itself leads to it. `scope`: as `key`, of all but the question. */
-      readonly question: { readonly scope: string; readonly text: string } | null;
+      /** Null: nothing but the request itself leads to it. */
+      readonly question: ToldQuestion | null;
       /** The request's tags. */
       readonly tags: readonly string[];
       /** Since its request came, in ms. */
       readonly ageMs: number;
+      /** It is kept no longer than that, in ms; Infinity: as long as others. */
+      readonly maxAgeMs: number;
       readonly reply: StoredReply;
     }
   /** Entries were made unreachable; null: of every tenant, route or tag. */

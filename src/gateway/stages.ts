@@ -6,7 +6,7 @@ import { cancelRefusal, sleep } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
 import { takeTurn } from '../batch/turn.ts';
 import type { Near } from '../cache/alike.ts';
-import { type CacheKey, cacheControl } from '../cache/key.ts';
+import { type CacheControl, type CacheKey, cacheControl } from '../cache/key.ts';
 import type { Place } from '../cache/places.ts';
 import { deliverRunning, deliverStored } from '../deliver/deliver.ts';
 import { credentialDigest } from '../exchange/credential.ts';
@@ -239,7 +239,7 @@ export function lookUp(work: Work, vault: Vault | null, passage: Passage): Looke
     credential: credentialScope(exchange, plan),
   });
   const asked = key !== null && control.read;
-  const hit = asked ? stages.cache.get(key, place, nowMs) : null;
+  const hit = asked ? stages.cache.get(key, place, nowMs, control.maxAgeMs) : null;
   if (hit !== null) {
     passage.hit('exact');
     return deliverStored(hit, 'hit', vault, passage);
@@ -281,14 +281,12 @@ function share(
   });
 }
 
-type CacheControl = ReturnType<typeof cacheControl>;
-
 /** The reply to a question that asks the same in other words; null: none is served. */
 function alike(
   key: CacheKey,
   place: Place,
   { read, write }: CacheControl,
-  { request, nowMs }: Work,
+  { request, nowMs, deadlineMs }: Work,
   vault: Vault | null,
   passage: Passage,
 ): Reply | null | Promise<Reply | null> {
@@ -305,10 +303,14 @@ function alike(
     return deliverStored(hit.reply, 'hit', vault, passage, hit);
   };
   const near = cache.near(asked, exchange, nowMs);
-  if (near.unsure === null) return serve(near);
-  const looked = cache.verify(near.unsure, exchange);
-  if (near.unsure.use === 'serve') return looked.then(serve);
-  // What goes to the provider anyhow doesn't wait for the look.
+  const { later } = near;
+  if (later === null) return serve(near);
+  const serves = later.use === 'serve';
+  // Its provider must be left as much time.
+  if (serves && deadlineMs - nowMs < 2 * later.mostMs) return null;
+  const looked = cache.finish(later, exchange);
+  if (serves) return looked.then(serve);
+  // What goes to the provider anyhow doesn't wait for it.
   passage.look = looked.then(({ judging }) => {
     passage.judging = judging;
   });

@@ -4,15 +4,11 @@ import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Registry from 'prom-client/lib/registry.js';
 import { catalogue, type ErrorCode } from '../base/errors.ts';
-import {
-  type BatchRefusal,
-  type CountResult,
-  type QuestionEvent,
-  questionEvents,
-} from '../base/telemetry.ts';
+import type { BatchRefusal, CountResult } from '../base/telemetry.ts';
 import type { Charge } from '../count/usage.ts';
 import { type Priority, priorities } from '../exchange/priority.ts';
 import type { Engine } from '../upstream/target.ts';
+import { type CacheMetrics, createCacheMetrics } from './cache-metrics.ts';
 import { collectEngines } from './engine-metrics.ts';
 import { createLeaseMetrics, type LeaseMetrics } from './lease-metrics.ts';
 import type { ExchangeRecord } from './record.ts';
@@ -46,7 +42,7 @@ export interface Gauges extends StateGauges {
 }
 
 /** The metrics of a sidecar: each method counts one event. */
-export interface Metrics extends LeaseMetrics {
+export interface Metrics extends LeaseMetrics, CacheMetrics {
   readonly registry: Registry;
   /** A request is finished. */
   record(record: ExchangeRecord): void;
@@ -70,8 +66,6 @@ export interface Metrics extends LeaseMetrics {
   batchRefused(reason: BatchRefusal): void;
   /** A limit or budget did more than let a request pass. @param limit its name */
   limit(limit: string, event: string): void;
-  /** The cache answered a question in other words, or judged an answer. */
-  cacheQuestion(event: QuestionEvent): void;
   /** A new configuration was adopted, or refused. */
   reload(ok: boolean): void;
   /** An issuer's public keys were fetched, or could not be. */
@@ -201,7 +195,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     batchRefused: (reason) => batchRefused.add(1, reason),
     jwks: (issuer, ok) => jwks.add(1, issuer, ok ? 'ok' : 'failed'),
     limit: (limit, event) => limits.add(1, limit, event),
-    cacheQuestion: countQuestions(registry),
+    ...createCacheMetrics(registry),
     reload(ok) {
       reloads.inc({ result: ok ? 'ok' : 'refused' });
       reloadOk.set(ok ? 1 : 0);
@@ -209,16 +203,6 @@ export function createMetrics(gauges: Gauges): Metrics {
   };
 }
 
-/** Counts what the cache does for questions in other words. */
-function countQuestions(registry: Registry): Metrics['cacheQuestion'] {
-  const questions = createTally(
-    registry,
-    'sidegate_cache_questions_total',
-    'Questions answered from the cache though worded otherwise, those that went upstream to be judged, and judgements.',
-    ['event'],
-  );
-  for (const event of questionEvents) questions.add(0, event);
-  return (event) => questions.add(1, event);
 }
 
 /** What is counted about calls to providers, and about peers. */

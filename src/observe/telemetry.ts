@@ -147,6 +147,8 @@ export function createObserver(
         ? say(log, 'snapshotRestored', { entries: Number(detail) })
         : say(log, event === 'refused' ? 'snapshotRefused' : 'snapshotUnsaved', { reason: detail }),
     memory: (state) => say(log, memoryLines[state]),
+    cacheEmbedding: metrics.cacheEmbedding,
+    cacheEmbedder: (why) => (why === null ? say(log, 'embedderUp') : say(log, 'embedderDown', { why })),
     cacheVerifier: (why) => (why === null ? say(log, 'verifierReady') : say(log, 'verifierMissing', { why })),
     defect: (requestId, cause) => say(log, 'defect', { requestId, stack: placeOf(cause) }),
   };

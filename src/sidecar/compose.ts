@@ -141,7 +141,13 @@ export async function openRooms(
     hear: (news, ageMs) => cache.hear(news, ageMs, clock()),
     telemetry: observer,
   });
-  const cache = createCache(first.cache, { telemetry: observer, random, peers: cacheSync });
+  const cache = createCache(first.cache, {
+    telemetry: observer,
+    random,
+    clock,
+    peers: cacheSync,
+    provider: (name) => upstreams.provider(name),
+  });
   const upstreams = createUpstreams(world, observer);
   const batch = createBatch(first, estimator.tokens, { clock, telemetry: observer, health });
   const saved = opened === null ? [] : readBudgets(opened.store, world.wallClock());

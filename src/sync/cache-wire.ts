@@ -3,11 +3,11 @@
  * reads Redis learns nothing, and whoever writes to it can't make a pod answer anything.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import type { CacheNews } from '../exchange/shared-cache.ts';
+import type { CacheNews, ToldQuestion } from '../exchange/shared-cache.ts';
 import { type ReplyHead, readReplyHead, replyHead } from './reply-wire.ts';
 
 /** Raised when the format changes: pods of different versions then ignore each other's news. */
-const version = 2;
+const version = 3;
 const cipher = 'aes-256-gcm';
 const nonceBytes = 12;
 const tagBytes = 16;
@@ -35,7 +35,10 @@ export const keyOf = (secret: string, name: string): Buffer =>
 export function seal(key: Buffer, news: CacheNews, from: string, atMs: number): Buffer | null {
   const body = news.kind === 'entry' ? news.reply.body : noBody;
   if (body.length > newsBytesMax) return null;
-  const head = news.kind === 'entry' ? { ...news, reply: replyHead(news.reply) } : news;
+  const head =
+    news.kind === 'entry'
+      ? { ...news, question: writeQuestion(news.question), reply: replyHead(news.reply) }
+      : news;
   const text = Buffer.from(`${JSON.stringify({ ...head, from, atMs })}\n`);
   if (text.length + body.length > newsBytesMax) return null;
   const nonce = randomBytes(nonceBytes);
@@ -69,17 +72,36 @@ interface Fields {
   readonly tenant?: unknown;
   readonly route?: unknown;
   readonly key?: unknown;
-  readonly question?: { readonly scope?: unknown; readonly text?: unknown } | null;
+  readonly question?: { readonly [Field in keyof ToldQuestion]?: unknown } | null;
   readonly reply?: Partial<ReplyHead>;
   readonly right?: unknown;
   readonly tag?: unknown;
   readonly olderThanMs?: unknown;
   readonly tags?: unknown;
   readonly ageMs?: unknown;
+  readonly maxAgeMs?: unknown;
+}
+
+function writeQuestion(question: ToldQuestion | null): object | null {
+  if (question === null) return null;
+  const { vector, ...others } = question;
+  return { ...others, vector: vector && Buffer.from(vector).toString('base64') };
+}
+
+/** Undefined: it isn't one. */
+function readQuestion(question: Fields['question']): ToldQuestion | null | undefined {
+  if (question === undefined || question === null) return question;
+  const { scope, text, embedder, vector } = question;
+  if (typeof scope !== 'string' || typeof text !== 'string' || typeof embedder !== 'string') return;
+  if (vector === null) return { scope, text, embedder, vector };
+  return typeof vector === 'string'
+    ? { scope, text, embedder, vector: Int8Array.from(Buffer.from(vector, 'base64')) }
+    : undefined;
 }
 
 function readNews(fields: Fields, body: Buffer): CacheNews | null {
-  const { kind, tenant, route, key, question, reply, right, tag, tags, olderThanMs, ageMs } = fields;
+  const { kind, tenant, route, key, question, reply, right, tag, tags, olderThanMs, ageMs, maxAgeMs } =
+    fields;
   const isName = (value: unknown): value is string => typeof value === 'string';
   const isSpan = (value: unknown): value is number => typeof value === 'number' && value >= 0;
   if (kind === 'purge') {
@@ -90,10 +112,21 @@ function readNews(fields: Fields, body: Buffer): CacheNews | null {
   if (!isName(tenant) || !isName(route)) return null;
   if (kind === 'judged') return typeof right === 'boolean' ? { kind, tenant, route, right } : null;
   const head = reply === undefined ? null : readReplyHead(reply);
-  if (kind !== 'entry' || !isName(key) || head === null || question === undefined) return null;
-  const { scope, text } = question ?? { scope: '', text: '' };
-  if (!isName(scope) || !isName(text)) return null;
+  const asked = readQuestion(question);
+  if (kind !== 'entry' || !isName(key) || head === null || asked === undefined) return null;
   if (!Array.isArray(tags) || !tags.every(isName) || !isSpan(ageMs)) return null;
-  const asked = question && { scope, text };
-  return { kind, tenant, route, key, question: asked, tags, ageMs, reply: { ...head, body } };
+  // JSON has no other word for Infinity.
+  const keptMs = maxAgeMs === null ? Number.POSITIVE_INFINITY : maxAgeMs;
+  if (!isSpan(keptMs)) return null;
+  return {
+    kind,
+    tenant,
+    route,
+    key,
+    question: asked,
+    tags,
+    ageMs,
+    maxAgeMs: keptMs,
+    reply: { ...head, body },
+  };
 }

@@ -39,7 +39,10 @@ const cooldownUntilMs = (credential: Credential, label: string): number =>
   );
 
 /** The next credential in turn that isn't cooling down, those named by peers last; null: all are cooling down. */
-export function takeCredential({ provider, label }: Target, nowMs: number): Credential | null {
+export function takeCredential(
+  { provider, label }: Pick<Target, 'provider' | 'label'>,
+  nowMs: number,
+): Credential | null {
   const { credentials } = provider;
   const [only] = credentials;
   if (only === undefined) return null;

@@ -2,7 +2,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { silent } from '../../src/base/telemetry.ts';
 import { type Answered, type Cache, createCache as createCacheWith } from '../../src/cache/cache.ts';
 import { type CacheKey, type CacheScope, cacheControl } from '../../src/cache/key.ts';
 import type { Place } from '../../src/cache/places.ts';
@@ -13,6 +12,7 @@ import type { ModelRequest } from '../../src/exchange/request.ts';
 import { createScrubPolicies, type ScrubPolicy } from '../../src/scrub/policy.ts';
 import { createReplyStore, everyone } from '../../src/store/replies.ts';
 import {
+  cacheAlone,
   type ExchangeSample,
   sampleExchange,
   sampleIdentity,
@@ -20,8 +20,7 @@ import {
   sampleRequest,
 } from '../support/samples.ts';
 
-const createCache = (config: Config['cache']): Cache =>
-  createCacheWith(config, { telemetry: silent, random: () => 0.5, peers: { tell: () => {} } });
+const createCache = (config: Config['cache']): Cache => createCacheWith(config, cacheAlone);
 const settings = (cache: Partial<Config['cache']> = {}): Config['cache'] =>
   configSchema.parse({ cache }).cache;
 const policyOf = (email: 'tokenise' | 'off'): ScrubPolicy =>
@@ -190,13 +189,27 @@ describe('a purge', () => {
       const key = keyOf(cache, { request: { text: `told ${ageMs}` } });
       if (key === null) throw new Error('no key');
       const of = { tenant: 'acme', route: 'm', key, question: null, tags: ['x'], reply: sampleReply('x') };
-      return cache.hear({ kind: 'entry', ...of, ageMs }, 5, 110);
+      return cache.hear({ kind: 'entry', ...of, ageMs, maxAgeMs: Number.POSITIVE_INFINITY }, 5, 110);
     };
     expect([told(4), told(5), told(40)]).toEqual([true, false, false]);
     const purge = { kind: 'purge', tenant: 'acme', route: null, tag: null, olderThanMs: 5 } as const;
     expect(cache.hear(purge, 4, 110)).toBe(true);
     expect(hits(cache, keys, 110)).toEqual([false, false, false]);
     expect(told(2)).toBe(true);
+  });
+
+  test('another pod tells of is kept as long as its request said, and never in place of a newer one', () => {
+    const cache = createCache(settings({ ttlSeconds: 60 }));
+    const key = put(cache, 'a', 1000);
+    const body = (nowMs: number): string | undefined => cache.get(key, at(cache), nowMs)?.body.toString();
+    const hear = (text: string, ageMs: number, maxAgeMs: number): boolean => {
+      const of = { tenant: 'acme', route: 'm', key, question: null, tags: [], reply: sampleReply(text) };
+      return cache.hear({ kind: 'entry', ...of, ageMs, maxAgeMs }, 0, 1100);
+    };
+    expect(hear('older', 101, 60_000)).toBe(false);
+    expect(body(1100)).toBe('a');
+    expect(hear('newer', 99, 10_000)).toBe(true);
+    expect([body(11_099), body(11_100)]).toEqual(['newer', undefined]);
   });
 
   test('of very many tags forgets none of them', () => {
@@ -210,16 +223,21 @@ describe('a purge', () => {
 });
 
 test.each([
-  [undefined, true, true],
-  ['no-cache', false, true],
-  ['No-Cache', false, true],
-  ['max-age=60, no-cache', false, true],
-  ['no-store', false, false],
-  ['no-cache, no-store', false, false],
-  ['max-age=0', true, true],
-])('Cache-Control: %s reads %s, writes %s', (value, read, write) => {
+  [undefined, true, true, Number.POSITIVE_INFINITY],
+  ['no-cache', false, true, Number.POSITIVE_INFINITY],
+  ['No-Cache', false, true, Number.POSITIVE_INFINITY],
+  ['max-age=60, no-cache', false, true, 60_000],
+  ['no-store', false, false, Number.POSITIVE_INFINITY],
+  ['no-cache, no-store', false, false, Number.POSITIVE_INFINITY],
+  ['max-age=60', true, true, 60_000],
+  ['Max-Age = "60"', true, true, 60_000],
+  ['s-maxage=60', true, true, Number.POSITIVE_INFINITY],
+  ['max-age=0', false, true, 0],
+  ['max-age=soon', false, true, 0],
+  ['max-age', false, true, 0],
+])('Cache-Control: %s reads %s, writes %s, up to an age of %d ms', (value, read, write, maxAgeMs) => {
   const headers: IncomingHttpHeaders = value === undefined ? {} : { 'cache-control': value };
-  expect(cacheControl(sampleExchange({ headers }))).toEqual({ read, write });
+  expect(cacheControl(sampleExchange({ headers }))).toEqual({ read, write, maxAgeMs });
 });
 
 describe('bounds', () => {

@@ -2,7 +2,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
-import { silent } from '../../src/base/telemetry.ts';
 import { type Cache, createCache } from '../../src/cache/cache.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { endpoints } from '../../src/exchange/endpoint.ts';
@@ -10,7 +9,7 @@ import type { Exchange } from '../../src/exchange/exchange.ts';
 import { inspect } from '../../src/inspect/inspect.ts';
 import { decide } from '../../src/native/search.ts';
 import { createScrubPolicies } from '../../src/scrub/policy.ts';
-import { sampleExchange, sampleIdentity, sampleReply } from '../support/samples.ts';
+import { cacheAlone, sampleExchange, sampleIdentity, sampleReply } from '../support/samples.ts';
 
 const question = 'How can I change my shipping address?';
 const reworded = 'How do I update my delivery address?';
@@ -82,8 +81,7 @@ interface Asking {
   readonly route?: string;
 }
 
-const freshCache = (): Cache =>
-  createCache(config.cache, { telemetry: silent, random: () => 0.5, peers: { tell: () => {} } });
+const freshCache = (): Cache => createCache(config.cache, cacheAlone);
 
 /** Whether the cache answers a request; if not, its reply is stored if that is wanted. */
 function answers(cache: Cache, asking: Asking, store = false): boolean {

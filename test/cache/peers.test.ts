@@ -5,6 +5,7 @@ import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CacheNews } from '../../src/exchange/shared-cache.ts';
 import { keyOf, newsBytesMax, seal, unseal } from '../../src/sync/cache-wire.ts';
+import { replyHead } from '../../src/sync/reply-wire.ts';
 import { metricIn } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
 import { startRedis } from '../support/redis.ts';
@@ -141,19 +142,22 @@ test('when Redis is gone, requests are served as before', async () => {
 
 describe('sealed news', () => {
   const key = keyOf(secret, 'stream');
-  const entry: CacheNews = {
+  const question = { scope: 's', text: 'q', embedder: 'built-in 1', vector: null };
+  const entry = {
     kind: 'entry',
     tenant: 't',
     route: 'r',
     key: 'k',
-    question: { scope: 's', text: 'q' },
+    question,
     tags: ['prices'],
     ageMs: 7,
+    maxAgeMs: Number.POSITIVE_INFINITY,
     reply: sampleReply('answer'),
-  };
+  } satisfies CacheNews;
   const all: CacheNews[] = [
     entry,
-    { ...entry, question: null },
+    { ...entry, question: null, maxAgeMs: 60_000 },
+    { ...entry, question: { ...question, embedder: 'e', vector: Int8Array.of(-127, 0, 90) } },
     { kind: 'purge', tenant: 't', route: null, tag: null, olderThanMs: 0 },
     { kind: 'purge', tenant: null, route: 'r', tag: 'prices', olderThanMs: 60_000 },
     { kind: 'judged', tenant: 't', route: 'r', right: false },
@@ -177,23 +181,54 @@ describe('sealed news', () => {
     expect(unseal(keyOf(secret, 'another stream'), sealed)).toBeNull();
   });
 
+  /** Anything, sealed as a pod of a version seals it; by default of this one. */
+  const sealedText = (text: string, version = seal(key, entry, 'me', 5)?.[0] ?? 0): Buffer => {
+    const nonce = randomBytes(12);
+    const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.of(version));
+    const sealed = Buffer.concat([cipher.update(`${text}\n`), cipher.final()]);
+    return Buffer.concat([Buffer.of(version), nonce, sealed, cipher.getAuthTag()]);
+  };
+  const { body: _, ...reply } = replyHead(entry.reply) as unknown as Record<string, unknown>;
+  const told = { ...entry, question, reply, from: 'me', atMs: 1 };
+
+  test('of another version is refused, and what is told by hand is read', () => {
+    expect(unseal(key, sealedText(JSON.stringify(told)))).toMatchObject({ from: 'me' });
+    expect(unseal(key, sealedText(JSON.stringify(told), 2))).toBeNull();
+  });
+
   test.each([
     '',
     'null',
     '{}',
-    '{"kind":"entry","tenant":"t","route":"r","from":"me","atMs":1}',
-    '{"kind":"entry","tenant":"t","route":"r","key":"k","question":{"scope":1,"text":"q"},"reply":{},"from":"me","atMs":1}',
-    '{"kind":"judged","tenant":"t","route":"r","right":1,"from":"me","atMs":1}',
-    '{"kind":"purge","tenant":1,"route":null,"from":"me","atMs":1}',
-    '{"kind":"judged","tenant":"t","route":"r","right":true,"from":1,"atMs":1}',
-  ])('sealed nonsense is refused: %s', (text) => {
-    const nonce = randomBytes(12);
-    const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.of(1));
-    const sealed = Buffer.concat([cipher.update(`${text}\n`), cipher.final()]);
-    expect(unseal(key, Buffer.concat([Buffer.of(1), nonce, sealed, cipher.getAuthTag()]))).toBeNull();
-  });
+    ...[
+      { key: 1 },
+      { tenant: 1 },
+      { route: null },
+      { kind: 'other' },
+      { from: 1 },
+      { atMs: '1' },
+      { tags: 'prices' },
+      { tags: [1] },
+      { ageMs: -1 },
+      { maxAgeMs: 'long' },
+      { reply: {} },
+      { question: 'q' },
+      { question: { ...question, scope: 1 } },
+      { question: { ...question, text: null } },
+      { question: { ...question, embedder: 1 } },
+      { question: { ...question, vector: [1] } },
+      { question: { scope: 's', text: 'q', embedder: 'e' } },
+      { kind: 'judged', right: 1 },
+      { kind: 'purge', tag: null, olderThanMs: -1 },
+      { kind: 'purge', tag: 1, olderThanMs: 0 },
+    ].map((other) => JSON.stringify({ ...told, ...other })),
+  ])('sealed nonsense is refused: %s', (text) => expect(unseal(key, sealedText(text))).toBeNull());
 
-  test('what is too large is not told', () => {
+  test('what is too large is not told, and not read', () => {
     expect(seal(key, { ...entry, reply: sampleReply('x'.repeat(newsBytesMax)) }, 'me', 5)).toBeNull();
+    const text = JSON.stringify(told);
+    const padded = (bytes: number): Buffer => sealedText(text.padEnd(bytes - 1));
+    expect(unseal(key, padded(newsBytesMax))).not.toBeNull();
+    expect(unseal(key, padded(newsBytesMax + 1))).toBeNull();
   });
 });

@@ -6,7 +6,7 @@ import { type Wire, wires } from '../support/replies.ts';
 import { runCommand } from '../support/run-command.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
 import { eventually, until } from '../support/until.ts';
-import { answers } from '../support/upstream.ts';
+import { answers, refuses } from '../support/upstream.ts';
 
 const question = 'How can I change my shipping address?';
 const reworded = 'How do I update my delivery address?';
@@ -154,6 +154,32 @@ describe.each(wires)('through the sidecar, $name', (wire: Wire) => {
     await gate.ask(wire, 'How do I cancel my subscription?', { headers: { 'cache-control': 'no-cache' } });
     expect(await status('How can I cancel my subscription?')).toMatch(similar);
     expect(await status(question, {}, { 'cache-control': 'no-cache' })).toBe('sidegate; fwd=bypass');
+  });
+
+  test('a reply that is older than the request allows answers it at no level', async () => {
+    for (const text of [question, `${question} Thanks!`, reworded]) {
+      let nowMs = 0;
+      const cache = { semantic: { mode: 'on' } } as const;
+      gate = await startGate([answers(wire, 'Under Settings.')], { cache }, { clock: () => nowMs });
+      const upTo = (seconds: number) => status(text, {}, { 'cache-control': `max-age=${seconds}` });
+      await gate.ask(wire, question);
+      nowMs = 30_000;
+      expect(await upTo(30)).toMatch(/^sidegate; hit/);
+      expect(await upTo(29)).toBe('sidegate; fwd=uri-miss');
+      expect(gate.upstream.calls).toHaveLength(2);
+      if (text !== reworded) await gate.stop();
+    }
+  });
+
+  test('a reply that is too old for one request stays for others', async () => {
+    let nowMs = 0;
+    const cache = { semantic: { mode: 'on' } } as const;
+    gate = await startGate([answers(wire, 'Under Settings.')], { cache }, { clock: () => nowMs });
+    await gate.ask(wire, question);
+    nowMs = 30_000;
+    gate.upstream.answer(refuses(wire.error(400, 'no')));
+    expect(await status(reworded, {}, { 'cache-control': 'max-age=20' })).toBe('sidegate; fwd=uri-miss');
+    expect(await status(reworded)).toMatch(similar);
   });
 
   test('all else of the request must be equal', async () => {

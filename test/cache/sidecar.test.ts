@@ -24,10 +24,11 @@ import type { Stages } from '../../src/stages.ts';
 import { createOwners } from '../../src/store/owners.ts';
 import { createHealthBook } from '../../src/upstream/health.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
+import { send } from '../support/client.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
 import { noHints } from '../support/plan.ts';
 import { testModel, type Wire, wires } from '../support/replies.ts';
-import { sampleExchange } from '../support/samples.ts';
+import { cacheAlone, sampleExchange } from '../support/samples.ts';
 import { sharedThread } from '../support/shared-thread.ts';
 import { standingTime } from '../support/time.ts';
 import {
@@ -144,6 +145,25 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(await asked({})).toBe('sidegate; fwd=uri-miss');
   });
 
+  test('a request may say how old its reply may be, and how long it is kept', async () => {
+    let nowMs = 0;
+    gate = await startGate([answers(wire, 'fine')], { cache: { ttlSeconds: 600 } }, { clock: () => nowMs });
+    const upTo = (seconds: number) => asked({ 'cache-control': `max-age=${seconds}` });
+    await asked({});
+    nowMs = 60_000;
+    expect(await upTo(60)).toBe('sidegate; hit');
+    nowMs = 60_001;
+    expect(await asked({})).toBe('sidegate; hit');
+    expect(await upTo(60)).toBe('sidegate; fwd=uri-miss');
+    // What it stored in its place is kept for a minute.
+    nowMs = 120_000;
+    expect(await asked({})).toBe('sidegate; hit');
+    nowMs = 120_001;
+    expect(await asked({})).toBe('sidegate; fwd=uri-miss');
+    expect(await upTo(0)).toBe('sidegate; fwd=bypass');
+    expect(gate.upstream.calls).toHaveLength(4);
+  });
+
   test('after a reload that routes elsewhere a request is a miss, after one without changes a hit', async () => {
     gate = await startGate([answers(wire, 'fine')]);
     const other = await startUpstream(answers(wire, 'other'));
@@ -222,6 +242,30 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(gate.upstream.calls).toHaveLength(2);
   });
 
+  test.each([
+    ['before its reply', false, false],
+    ['before its stream', true, false],
+    ['within its stream', true, true],
+  ])('what a client left %s is not kept', async (_, stream, begun) => {
+    gate = await startGate([]);
+    const sent = send(gate.sidecar.url, wire.path, {
+      body: wire.request('hi', { model: ownModel(wire), stream }),
+    });
+    const call = await gate.upstream.call(0);
+    if (begun) {
+      call.streamHead();
+      call.write(opened + wire.text('half'));
+      await (await sent.reply).sees('half');
+    } else sent.reply.catch(() => {});
+    sent.hangUp();
+    await call.aborted;
+    await gate.sidecar.recordWhere(({ abandoned }) => abandoned);
+    gate.upstream.answer(answers(wire, 'good'));
+    const second = await gate.ask(wire, 'hi', { more: { stream } });
+    expect(second.headers['cache-status']).toBe('sidegate; fwd=uri-miss');
+    expect(second.text).toContain('good');
+  });
+
   test('a stream larger than an entry may be is not stored', async () => {
     gate = await startGate([answers(wire, 'x'.repeat(2000))], { cache: { entryMaxBytes: 1024 } });
     await gate.ask(wire, 'hi', streaming);
@@ -231,8 +275,7 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
   test("an entry contains no personal data, and a hit restores its reader's values", async () => {
     gate = await startGate([]);
     const kept: { key: string; body: string }[] = [];
-    const deps = { telemetry: silent, random: Math.random, peers: { tell: () => {} } };
-    const cache = createCache(configSchema.parse({}).cache, deps);
+    const cache = createCache(configSchema.parse({}).cache, cacheAlone);
     const watched: Cache = {
       ...cache,
       key: cache.key,

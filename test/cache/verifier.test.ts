@@ -5,13 +5,15 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { askedOf, createAlikeLevels, type Near } from '../../src/cache/alike.ts';
+import { createEmbedder } from '../../src/cache/embedder.ts';
 import { keyAgain } from '../../src/cache/key.ts';
 import { createPlaces } from '../../src/cache/places.ts';
 import { createVerifier, readCrossEncoder } from '../../src/cache/verifier.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { CrossEncoder } from '../../src/native/cross-encoder.ts';
 import type { Decision } from '../../src/native/search.ts';
-import { sampleReply } from '../support/samples.ts';
+import type { NotedReply } from '../../src/store/replies.ts';
+import { cacheAlone, sampleReply } from '../support/samples.ts';
 // Written by `bench/cache/cross-encoder/reference.py`.
 import reference from './cross-encoder.json' with { type: 'json' };
 
@@ -141,19 +143,24 @@ describe('a question that needs the look', () => {
     const { cache } = configSchema.parse({ cache: { semantic: { mode } } });
     const places = createPlaces(cache);
     const place = places.of('acme', 'm');
-    const replies = { stored: sampleReply('answer') as ReturnType<typeof sampleReply> | null };
+    const replies: { stored: NotedReply | null } = {
+      stored: { ...sampleReply('answer'), note: '', askedMs: 0 },
+    };
     const looks: ((serves: boolean) => void)[] = [];
-    const levels = createAlikeLevels(cache, { get: () => replies.stored }, places, () => 0.5, {
+    const verifier = {
       ready: true,
       wants: () => true,
-      verify: () => new Promise((resolve) => looks.push(resolve)),
-    });
-    const ask = (text: string) => askedOf(place, { scope: 'scope', text });
+      verify: () => new Promise<boolean>((resolve) => looks.push(resolve)),
+    };
+    const embedder = createEmbedder(undefined, cacheAlone);
+    const get = () => replies.stored;
+    const levels = createAlikeLevels(cache, { get }, places, () => 0.5, verifier, embedder);
+    const ask = (text: string) => askedOf(place, { scope: 'scope', text, embedder: embedder.name }, null);
     levels.keep(ask('How can I change my shipping address?'), keyAgain('key'), 0);
     const find = () => levels.find(ask('How do I see my delivery address?'), 0);
     const verify = (near: Near, serves: boolean, meanwhile = () => {}) => {
-      if (near.unsure === null) throw new Error('no look is wanted');
-      const verified = levels.verify(near.unsure);
+      if (near.later === null) throw new Error('no look is wanted');
+      const verified = levels.finish(near.later);
       meanwhile();
       looks.pop()?.(serves);
       return verified;
@@ -165,12 +172,12 @@ describe('a question that needs the look', () => {
     const { levels, find, verify } = start('on');
     expect((await verify(find(), false)).hit).toBeNull();
     const near = find();
-    expect([near.hit, near.unsure?.use]).toEqual([null, 'serve']);
+    expect([near.hit, near.later?.use]).toEqual([null, 'serve']);
     const { hit } = await verify(near, true);
     expect(hit).toMatchObject({ level: 'semantic' });
-    expect(find()).toEqual({ hit, judging: null, unsure: null });
+    expect(find()).toEqual({ hit, judging: null, later: null });
     levels.forget(hit?.entry ?? 0);
-    expect(find()).toEqual({ hit: null, judging: null, unsure: null });
+    expect(find()).toEqual({ hit: null, judging: null, later: null });
   });
 
   test('is not answered by what was purged, or found wrong, meanwhile', async () => {
@@ -179,14 +186,16 @@ describe('a question that needs the look', () => {
     expect(purged.hit).toBeNull();
     const other = start('on');
     const near = other.find();
-    const wrong = await other.verify(near, true, () => other.levels.forget(near.unsure?.found.entry ?? 0));
+    const wrong = await other.verify(near, true, () =>
+      other.levels.forget(near.later?.unsure?.found.entry ?? 0),
+    );
     expect(wrong.hit).toBeNull();
   });
 
   test('is judged in the shadow', async () => {
     const { find, verify } = start('shadow');
     const near = find();
-    expect(near.unsure?.use).toBe('shadow');
+    expect(near.later?.use).toBe('shadow');
     expect(await verify(near, true)).toMatchObject({ hit: null, judging: { why: 'shadow' } });
   });
 });

@@ -3,7 +3,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { silent } from '../../src/base/telemetry.ts';
 import { createCache } from '../../src/cache/cache.ts';
 import { keyAgain } from '../../src/cache/key.ts';
 import { configSchema } from '../../src/config/schema.ts';
@@ -12,7 +11,7 @@ import { startPressure } from '../../src/sidecar/pressure.ts';
 import { spawnChain } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
 import { openaiWire as wire } from '../support/replies.ts';
-import { sampleReply } from '../support/samples.ts';
+import { cacheAlone, sampleReply } from '../support/samples.ts';
 import { answers } from '../support/upstream.ts';
 
 function watch() {
@@ -114,7 +113,7 @@ test('what is held for requests takes an eighth of the ceiling each, or what is 
 
 test('row 24: a cache that gives way drops what no longer fits, and keeps what is used', () => {
   const { cache: settings } = configSchema.parse({ cache: { bytesMax: 1024 * 1024 } });
-  const cache = createCache(settings, { telemetry: silent, random: () => 0.5, peers: { tell: () => {} } });
+  const cache = createCache(settings, cacheAlone);
   const place = cache.place('acme', 'm');
   const keys = Array.from({ length: 16 }, (_, i) => keyAgain(`key ${i}`));
   const put = (): void => {

@@ -4,6 +4,8 @@ import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { anonymousIdentity } from '../../src/authenticate/keyring.ts';
 import { Cancellation } from '../../src/base/cancellation.ts';
+import { silent } from '../../src/base/telemetry.ts';
+import type { CacheDeps } from '../../src/cache/cache.ts';
 import { type ModelFacts, unknownFacts } from '../../src/catalog/facts.ts';
 import { type Endpoint, endpoints } from '../../src/exchange/endpoint.ts';
 import type { Exchange } from '../../src/exchange/exchange.ts';
@@ -13,6 +15,15 @@ import type { ModelRequest } from '../../src/exchange/request.ts';
 import type { Asking } from '../../src/limit/asking.ts';
 import { noFindings } from '../../src/native/pii.ts';
 import type { Plan, Target } from '../../src/upstream/target.ts';
+
+/** What a cache works with that is by itself. */
+export const cacheAlone: CacheDeps = {
+  telemetry: silent,
+  random: () => 0.5,
+  clock: () => 0,
+  peers: { tell: () => {} },
+  provider: () => undefined,
+};
 
 /** The endpoint with this name. */
 export function sampleEndpoint(name: Exclude<Endpoint['name'], 'models'>): Endpoint {

@@ -1,11 +1,13 @@
-/** OpenAI's embeddings, for clients. https://platform.openai.com/docs/api-reference/embeddings */
+/** OpenAI's embeddings, for clients and for providers. https://platform.openai.com/docs/api-reference/embeddings */
 
-import { type Json, numberOf, textOf } from '../../base/json.ts';
+import { countOf, type Json, listOf, numberOf, objectOf, textOf, withoutNulls } from '../../base/json.ts';
 import { type Notes, noteInvalid, noteUnsupported } from '../chat.ts';
-import type { EmbedClient, EmbedReply, EmbedRequest } from '../embed.ts';
-import { writeVector } from '../embeddings.ts';
+import type { EmbedClient, EmbedProvider, EmbedReply, EmbedRequest } from '../embed.ts';
+import { isVector, writeVector } from '../embeddings.ts';
 import { noteRest } from '../members.ts';
 import type { AskedVectors } from '../reading.ts';
+import type { ChatCall, Destination } from '../wire.ts';
+import { deploymentOf } from './write-request.ts';
 
 /** `input_type` is Cohere's; apps that use Cohere's models send it through OpenAI's SDK. */
 const known = new Set(['model', 'input', 'dimensions', 'encoding_format', 'input_type']);
@@ -43,3 +45,19 @@ const writeReply = ({ vectors, inputTokens }: EmbedReply, { base64, model }: Ask
 
 /** The client side of OpenAI's embeddings. */
 export const embedClient: EmbedClient = { readRequest, writeReply, ownHeaders: ['openai-beta'] };
+
+function writeRequest({ texts, dimensions, base64 }: EmbedRequest, to: Destination): ChatCall {
+  const format = base64 ? 'base64' : null;
+  const body = withoutNulls({ model: to.model, input: texts, dimensions, encoding_format: format });
+  return { path: `${deploymentOf(to)}/embeddings`, body, headers: [] };
+}
+
+function readReply({ data, usage }: Json): EmbedReply | null {
+  const inOrder = listOf(data).toSorted((a, b) => countOf(a.index) - countOf(b.index));
+  const vectors = inOrder.map(({ embedding }) => embedding);
+  const tokens = numberOf(objectOf(usage).prompt_tokens);
+  return vectors.every(isVector) ? { vectors, inputTokens: tokens } : null;
+}
+
+/** The provider side of OpenAI's embeddings. */
+export const embedProvider: EmbedProvider = { writeRequest, readReply };

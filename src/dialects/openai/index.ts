@@ -12,7 +12,7 @@ import { passHeaders } from '../headers.ts';
 import { nativeReading } from '../native-reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
 import { encodeAuxiliary } from './auxiliary-encode.ts';
-import { embedClient } from './embeddings.ts';
+import { embedClient, embedProvider } from './embeddings.ts';
 import { takesCustomTools } from './models.ts';
 import { openaiNames } from './parts.ts';
 import { readRequest } from './read-request.ts';
@@ -174,6 +174,7 @@ export const openai: Dialect = {
     readError,
   },
   embedClient,
+  embedProvider,
   requestIdHeader: 'x-request-id',
   billingHeaders: ['openai-organization', 'openai-project'],
   passesBack: (header) =>

@@ -20,6 +20,9 @@ import { readReply, writeReply } from './reply.ts';
 import { createReader, createWriter } from './stream.ts';
 import { writeRequest } from './write-request.ts';
 
+// What serves this API need not serve embeddings.
+const { embedProvider: _, ...shared } = openai;
+
 const requestHeaders = ['openai-beta', 'traceparent', 'tracestate'];
 
 const chatProvider: ChatProvider = {
@@ -77,7 +80,7 @@ function endedChannels(event: Json): string[] {
 
 /** The dialect of the Responses API. */
 export const responses: Dialect = {
-  ...openai,
+  ...shared,
   name: 'responses',
   chatClient,
   chatProvider,
