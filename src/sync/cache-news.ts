@@ -22,6 +22,8 @@ const blockMs = 1000;
 const pauseMs = 1000;
 /** News that were heard, by their ids: a copy of one is refused. */
 const heardMax = 2 * streamMax;
+/** What was told so long before the oldest of them was heard may be a copy of one that is forgotten. */
+const delayMaxMs = 10_000;
 
 /** News of other pods' caches. */
 export interface CacheSync extends CachePeers {
@@ -62,20 +64,27 @@ function entriesIn(answer: unknown): readonly StreamEntry[] {
 /** Creates it, not connected yet. */
 export function createCacheSync({ wallClock, random, hear, telemetry }: CacheSyncDeps): CacheSync {
   const me = randomBytes(12).toString('base64url');
-  const heard = new Set<string>();
+  /** Ids, and when they were heard, ms since 1970. */
+  const heard = new Map<string, number>();
+  let knownSinceMs = Number.NEGATIVE_INFINITY;
   let settings = '';
   let link: Link | null = null;
   let unanswered = 0;
 
   const adopt = (bytes: unknown, key: Buffer): void => {
     const told = Buffer.isBuffer(bytes) ? unseal(key, bytes) : null;
-    if (told === null || (told.from !== me && heard.has(told.id))) return telemetry.cacheNews('refused');
-    if (told.from === me) return;
-    heard.add(told.id);
+    if (told?.from === me) return;
+    const again = told === null || heard.has(told.id) || told.atMs < knownSinceMs - delayMaxMs;
+    if (again) return telemetry.cacheNews('refused');
+    const nowMs = wallClock();
+    heard.set(told.id, nowMs);
     const [oldest] = heard.size > heardMax ? heard : [];
-    if (oldest !== undefined) heard.delete(oldest);
+    if (oldest !== undefined) {
+      heard.delete(oldest[0]);
+      knownSinceMs = oldest[1];
+    }
     // Clocks of two pods differ a little.
-    const ageMs = Math.max(0, wallClock() - told.atMs);
+    const ageMs = Math.max(0, nowMs - told.atMs);
     telemetry.cacheNews(hear(told.news, ageMs) ? 'adopted' : 'dropped');
   };
 

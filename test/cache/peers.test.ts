@@ -130,6 +130,34 @@ test('nothing of a question or reply can be read in Redis, nor without the secre
   expect(await status(two, question)).toBe('sidegate; hit');
 });
 
+test('a copy of what was told long ago is refused, even once so much was told since that it is forgotten', async () => {
+  const { redis, pod } = await start();
+  const one = await pod();
+  await told(one, question);
+  const client = new Redis(redis.url);
+  onTestFinished(() => client.disconnect());
+  const [name = ''] = await client.keys('*:cache');
+  const key = keyOf(secret, name);
+  const judged = { kind: 'judged', tenant: 'test', route: 'any', right: true } as const;
+  const send = async (count: number, atMs: () => number): Promise<Buffer[]> => {
+    const all = Array.from({ length: count }, () => seal(key, judged, 'other', atMs()) ?? Buffer.alloc(0));
+    const pipeline = client.pipeline();
+    for (const sealed of all) pipeline.xadd(name, 'MAXLEN', '~', '4096', '*', 'n', sealed);
+    await pipeline.exec();
+    return all;
+  };
+  // Told a minute ago, and heard only now, as by a pod that starts.
+  const early = await send(20, () => Date.now() - 60_000);
+  await counted(one, 'adopted', 20);
+  for (let i = 1; i <= 9; i++) {
+    await send(1000, Date.now);
+    await counted(one, 'adopted', 20 + 1000 * i);
+  }
+  for (const copy of early) await client.xadd(name, '*', 'n', copy);
+  await counted(one, 'refused', 20);
+  expect(await news(one, 'adopted')).toBe(9020);
+});
+
 test('when Redis is gone, requests are served as before', async () => {
   const { redis, pod } = await start();
   const one = await pod();
