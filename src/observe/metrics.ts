@@ -203,8 +203,6 @@ export function createMetrics(gauges: Gauges): Metrics {
   };
 }
 
-}
-
 /** What is counted about calls to providers, and about peers. */
 function createUpstreamMetrics(
   registry: Registry,

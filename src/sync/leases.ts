@@ -131,8 +131,7 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
   let upMs = Number.NEGATIVE_INFINITY;
   let round: Promise<void> | null = null;
   let closed = false;
-  let urgent: number = urgency.max;
-  let lookedMs = clock();
+  const ahead = createAhead(rhythm.urgentPerSecond, clock());
 
   const state = (next: boolean, why: string): void => {
     if (closed || next === up) return;
@@ -213,13 +212,9 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
   const tick = (): void => {
     if (round === null) start(() => reportAll(true));
   };
-  const lookForUrgent = (nowMs: number): void => {
-    urgent = Math.min(urgency.max, urgent + (rhythm.urgentPerSecond * (nowMs - lookedMs)) / 1000);
-    lookedMs = nowMs;
-    if (round !== null || urgent < 1 || up !== true || !book.urgent()) return;
-    start(async () => {
-      urgent -= Math.max(1, await reportAll(false));
-    });
+  const lookForUrgent = (): void => {
+    if (round !== null || up !== true || !book.urgent()) return;
+    start(async () => ahead.made(await reportAll(false)));
   };
 
   const connect = async (): Promise<void> => {
@@ -243,7 +238,7 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
   return {
     used(nowMs) {
       // Not by a timer: waking an idle process twenty times a second costs more than all calls to Redis.
-      if (nowMs - lookedMs >= urgency.everyMs) lookForUrgent(nowMs);
+      if (ahead.mayCall(nowMs)) lookForUrgent();
     },
     ask(id, cost) {
       const asked = up === true ? asks.add(id, cost) : null;
@@ -264,6 +259,25 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
       }
       closed = true;
       wire.close();
+    },
+  };
+}
+
+/** The calls that may be made ahead of the tick. @param perSecond on average @param nowMs monotonic */
+function createAhead(perSecond: number, nowMs: number) {
+  let saved: number = urgency.max;
+  let lookedMs = nowMs;
+  return {
+    /** Whether it is time to look for leases that run low, and a call is left. */
+    mayCall(nowMs: number): boolean {
+      if (nowMs - lookedMs < urgency.everyMs) return false;
+      saved = Math.min(urgency.max, saved + (perSecond * (nowMs - lookedMs)) / 1000);
+      lookedMs = nowMs;
+      return saved >= 1;
+    },
+    /** @param calls 0: one was not answered */
+    made(calls: number): void {
+      saved -= Math.max(1, calls);
     },
   };
 }

@@ -1,7 +1,7 @@
 /** One request to a provider whose reply is small and wanted soon: it is read whole within its time, or given up. */
 import type { Connections } from './connect.ts';
-import { isReused, type ReplyHandler, type Sending } from './connection.ts';
 import type { UpstreamSend } from './request-head.ts';
+import { isReused, type ReplyHandler, type Sending } from './sending.ts';
 
 /** A reply, read whole. */
 export interface WholeAnswer {
