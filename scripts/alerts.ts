@@ -204,6 +204,14 @@ export const panels: readonly Panel[] = [
     queries: [['sum by (cache) (rate(sidegate_requests_total[5m]))', '{{cache}}']],
   },
   {
+    title: 'Saved in an hour',
+    unit: 'currencyUSD',
+    queries: [
+      ['sum(increase(sidegate_saved_usd_total[1h]))', 'by stored replies'],
+      ['sum(increase(sidegate_routing_saved_usd_total[1h]))', 'by routing'],
+    ],
+  },
+  {
     title: 'Limits and budgets used',
     unit: 'percentunit',
     queries: [['sidegate_limit_used / sidegate_limit_capacity', '{{limit}}']],

@@ -164,7 +164,8 @@ async function start({
   second = [],
   attempt = {},
   strategy,
-}: Omit<Case, 'what' | 'costs'> & { readonly strategy?: 'cost' }) {
+  dearestFirst = false,
+}: Omit<Case, 'what' | 'costs'> & { readonly strategy?: 'cost'; readonly dearestFirst?: boolean }) {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-costs-'));
   const path = join(folder, 'ledger.db');
   const other = await startUpstream(...second);
@@ -177,6 +178,10 @@ async function start({
     cacheWriteUsdPerMTok: 1.25 * times,
   });
   const own = await startUpstream(...scripts);
+  const targets = [
+    { provider: 'first', model: 'm', ...(strategy === undefined ? {} : { tier: 'simple' as const }) },
+    { provider: 'second', model: 'm', ...(strategy === undefined ? {} : { tier: 'complex' as const }) },
+  ];
   const gate = await startGate(
     [],
     {
@@ -190,10 +195,7 @@ async function start({
         {
           model: 'chat',
           ...(strategy === undefined ? {} : { strategy }),
-          targets: [
-            { provider: 'first', model: 'm', ...(strategy === undefined ? {} : { tier: 'simple' }) },
-            { provider: 'second', model: 'm', ...(strategy === undefined ? {} : { tier: 'complex' }) },
-          ],
+          targets: dearestFirst ? targets.toReversed() : targets,
         },
       ],
       attempt: { retriesMax: 0, ...attempt },
@@ -265,6 +267,11 @@ test('a route that chooses by price says what that saved; one that doesn’t sav
   const chain = await start({ scripts: [good], second: [good] });
   await chain.gate.ask(openaiWire, prompt, { more: { model: 'chat' } });
   expect(await chain.ledger(1, 'routingSavedNanoUsd')).toEqual({ 'first/m': [statedNano, 0] });
+  // A batch request takes the cheapest of a chain.
+  const batch = await start({ scripts: [good], second: [good], dearestFirst: true });
+  const headers = { 'x-sidegate-priority': 'batch' };
+  await batch.gate.ask(openaiWire, prompt, { more: { model: 'chat' }, headers });
+  expect(await batch.ledger(1, 'routingSavedNanoUsd')).toEqual({ 'first/m': [statedNano, 9 * statedNano] });
 });
 
 test('a hit of the cache and a repeated key cost nothing, and say what they saved', async () => {

@@ -89,7 +89,10 @@ beforeAll(async () => {
     limits: [{ name: 'few', capacity: 1, refillPerSecond: 0.5, match: { model: 'limited' } }],
     attempt: { retriesMax: 1, backoffBaseMs: 0, breaker: { failures: 5, cooldownMs: 2000 } },
     catalog: {
-      models: [{ model: 'm', inputUsdPerMTok: 20, outputUsdPerMTok: 60, cachedInputUsdPerMTok: 2 }],
+      models: [
+        { model: 'm', inputUsdPerMTok: 20, outputUsdPerMTok: 60, cachedInputUsdPerMTok: 2 },
+        { model: 'dear*', inputUsdPerMTok: 40, outputUsdPerMTok: 120 },
+      ],
     },
     providers: {
       quick: openai(await start(good)),
@@ -106,14 +109,28 @@ beforeAll(async () => {
         targets: [{ provider, model: 'm' }],
       })),
       { model: 'limited', targets: [{ provider: 'quick', model: 'm' }] },
+      {
+        model: 'chosen',
+        strategy: 'cost',
+        targets: [
+          { provider: 'quick', model: 'm', tier: 'simple' },
+          { provider: 'quick', model: 'dear', tier: 'moderate' },
+          { provider: 'quick', model: 'dearest', tier: 'complex' },
+        ],
+      },
     ],
   };
   sidecar = await spawnSidecar(stringify(config), { NODE_EXTRA_CA_CERTS: expired.authority });
   prometheus = await startPrometheus([new URL(sidecar.adminUrl).host]);
   let n = 0;
-  const send = (model: string, team: string, headers: Record<string, string> = {}) =>
+  const send = (
+    model: string,
+    team: string,
+    headers: Record<string, string> = {},
+    prompt = `prompt ${n++}`,
+  ) =>
     ask(sidecar.url, '/v1/chat/completions', {
-      body: openaiWire.request(`prompt ${n++} to ann@example.com`, { model }),
+      body: openaiWire.request(`${prompt} to ann@example.com`, { model }),
       headers: { authorization: `Bearer sk-${team}`, ...headers },
     });
   await send('quick', 'web', { traceparent: `00-${traceId}-00f067aa0ba902b7-01` });
@@ -121,7 +138,8 @@ beforeAll(async () => {
     while (!ended) {
       await Promise.all([
         ...['quick', 'broken', 'rotated', 'expired', 'limited'].map((model) => send(model, 'web')),
-        ...['slow', ...Array(5).fill('quick')].map((model) => send(model, 'research')),
+        ...['slow', 'chosen', ...Array(5).fill('quick')].map((model) => send(model, 'research')),
+        send('quick', 'research', {}, 'the same'),
       ]);
       await wait(200);
     }
