@@ -232,17 +232,16 @@ export class Passage implements Course {
   /** What was saved by choosing the target that answered by its price; 0: it wasn't. */
   #savedByChoice(answered: string | undefined, { charges }: Bill): number {
     const { plan, priority } = this;
-    const charge = charges.findLast(({ target }) => target === answered);
-    if (plan === null || charge === undefined) return 0;
     // By strategy `cost`, among all targets that are able; of a chain for batch requests, instead of the first.
-    const choices =
-      plan.tier !== null ? plan.steps : priority === 'batch' && plan.fixed ? plan.steps.slice(0, 1) : [];
-    return choices.length === 0
-      ? 0
-      : savedByChoice(
-          charge,
-          choices.map(({ target }) => target.facts),
-        );
+    const byTier = plan !== null && plan.tier !== null;
+    if (plan === null || !(byTier || (priority === 'batch' && plan.fixed))) return 0;
+    const charge = charges.findLast(({ target }) => target === answered);
+    if (charge === undefined) return 0;
+    const choices = byTier ? plan.steps : plan.steps.slice(0, 1);
+    return savedByChoice(
+      charge,
+      choices.map(({ target }) => target.facts),
+    );
   }
 
   /** Keeps what a complete reply says, if that is exported. @param stream it consists of events */
