@@ -84,6 +84,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'by-node',
+          isolate: false,
           include: [
             'test/listen/listen.test.ts',
             'test/listen/guard.test.ts',

@@ -1,6 +1,5 @@
 /** Stage count: usage that no provider states is counted by a tokenizer, off the request path, within bounds. */
 import fc from 'fast-check';
-import { getEncoding } from 'js-tiktoken';
 import { describe, expect, test } from 'vitest';
 import { costNanoUsd, type Price, unknownFacts } from '../../src/catalog/facts.ts';
 import { createEstimator } from '../../src/count/estimate.ts';
@@ -11,8 +10,8 @@ import { type BilledTry, bill, type Counts, learn } from '../../src/count/usage.
 import { inspectReply, noFacts, type ReplyFacts } from '../../src/native/reply.ts';
 import type { Target } from '../../src/upstream/target.ts';
 import { sampleEndpoint, sampleRequest } from '../support/samples.ts';
+import { tokenizer } from '../support/tokenizer.ts';
 
-const tokenizer = getEncoding('o200k_base');
 const tokensOf = (text: string): number => tokenizer.encode(text, [], []).length;
 
 const price: Price = { input: 3000, cachedInput: 300, cacheWrite: 3750, output: 15_000 };

@@ -1,6 +1,5 @@
 /** Prompts are counted alike in every client dialect: against a tokenizer, and against OpenAI's chat. */
 
-import { getEncoding } from 'js-tiktoken';
 import { describe, expect, test } from 'vitest';
 import { countPrompt } from '../../src/count/prompt.ts';
 import { createNotes } from '../../src/dialects/chat.ts';
@@ -9,8 +8,8 @@ import type { DialectName } from '../../src/exchange/dialects.ts';
 import type { EndpointName } from '../../src/exchange/endpoint.ts';
 import { destinationOf } from '../dialects/fixtures.ts';
 import { sampleEndpoint } from '../support/samples.ts';
+import { tokenizer } from '../support/tokenizer.ts';
 
-const tokenizer = getEncoding('o200k_base');
 const tokensOf = (text: string): number => tokenizer.encode(text, [], []).length;
 
 const long =

@@ -1,6 +1,5 @@
 /** The tokenizer's thread: what it counts, within which bounds, and when it ends. */
 import { EventEmitter } from 'node:events';
-import { getEncoding } from 'js-tiktoken';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { CountResult } from '../../src/base/telemetry.ts';
 import { realWorld } from '../../src/base/world.ts';
@@ -8,8 +7,8 @@ import { configSchema } from '../../src/config/schema.ts';
 import { type CountJob, createTokenCounter } from '../../src/count/counter.ts';
 import type { Counts } from '../../src/count/usage.ts';
 import { sampleEndpoint } from '../support/samples.ts';
+import { tokenizer } from '../support/tokenizer.ts';
 
-const tokenizer = getEncoding('o200k_base');
 const tokensOf = (text: string): number => tokenizer.encode(text, [], []).length;
 
 describe('the thread', () => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { labelOf, metricIn, spawnChain, startChain } from '../support/chain.ts';
 import { statedUsage, testModel, type Wire, wires } from '../support/replies.ts';
 import { silent } from '../support/settle-ways.ts';
+import { tokenizer } from '../support/tokenizer.ts';
 import { answers } from '../support/upstream.ts';
 
 /** Nano-dollars a token. */
@@ -102,9 +103,8 @@ test('the sidecar as a separate process counts as well', async () => {
   ]);
   expect((await chain.ask({ stream: true })).text).toContain(text);
   const [line] = await chain.outputMatching(/\{[^\n]*"usageKnown":false[^\n]*\}/);
-  const { getEncoding } = await import('js-tiktoken');
   expect(JSON.parse(line)).toMatchObject({
-    inputTokens: 3 + getEncoding('o200k_base').encode('userSay hello.').length + 3,
-    outputTokens: getEncoding('o200k_base').encode(text).length,
+    inputTokens: 3 + tokenizer.encode('userSay hello.').length + 3,
+    outputTokens: tokenizer.encode(text).length,
   });
 });

@@ -1,11 +1,11 @@
 /** A hard budget that ends in the middle of a stream: the client gets its dialect's own end, the provider is let go. */
 import Anthropic from '@anthropic-ai/sdk';
-import { getEncoding } from 'js-tiktoken';
 import OpenAI from 'openai';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
 import { eventData, testModel, type Wire, wires } from '../support/replies.ts';
+import { tokenizer } from '../support/tokenizer.ts';
 import { answers, type Script } from '../support/upstream.ts';
 
 /** The reply tokens that each stream may have; infinite: what the limiter itself says. */
@@ -82,7 +82,7 @@ describe.each(wires)('$name', (wire: Wire) => {
       stopped: true,
       error: '',
       abandoned: false,
-      outputTokens: getEncoding('o200k_base').encode(wire.textOf(text)).length,
+      outputTokens: tokenizer.encode(wire.textOf(text)).length,
       usageKnown: false,
     });
     expect(await gate.sidecar.metrics()).toMatch(/sidegate_breaker_state\{target="[oa]\/test-model"\} 0/);

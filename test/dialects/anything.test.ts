@@ -1,4 +1,5 @@
 /** Whatever a client or a provider sends is read, refused or a fault, never a crash, however it is split. */
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createNotes } from '../../src/dialects/chat.ts';
@@ -132,7 +133,9 @@ describe.each(pairs)('$client to $provider', ({ client, provider, chatClient, ch
       fc.property(mutatedStream(samples, binary ? changeFrame : changeText), fc.nat(), (bytes, cut) => {
         const whole = deliverStream(reading, [bytes]);
         const at = cut % bytes.length;
-        expect(deliverStream(reading, [bytes.subarray(0, at), bytes.subarray(at)])).toEqual(whole);
+        const split = deliverStream(reading, [bytes.subarray(0, at), bytes.subarray(at)]);
+        // An `expect` takes as long as the translation: only what differs is worth one.
+        if (!isDeepStrictEqual(split, whole)) expect(split).toEqual(whole);
       }),
       { numRuns: 300 },
     );

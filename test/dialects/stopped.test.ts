@@ -1,10 +1,10 @@
 /** A stream that the gateway ends because a limit is used up: how it ends, for each client and provider dialect. */
-import { getEncoding } from 'js-tiktoken';
 import { describe, expect, test } from 'vitest';
 import { clients, providers } from '../faults/dialect-rows.ts';
 import { startChain } from '../support/chain.ts';
 import { eventData, lastError, streamHeaders } from '../support/replies.ts';
 import { streamBySdk } from '../support/sdk.ts';
+import { tokenizer } from '../support/tokenizer.ts';
 import type { Script } from '../support/upstream.ts';
 
 /** How a dialect's last events state that the token limit was reached. */
@@ -24,7 +24,7 @@ const bounds: Readonly<Record<string, (tokens: number) => Record<string, unknown
 
 /** More than is reserved if an app sets no limit (4096 tokens). */
 const words = 'Words that cost. '.repeat(1200);
-const wordTokens = getEncoding('o200k_base').encode(words).length;
+const wordTokens = tokenizer.encode(words).length;
 const limit = {
   name: 'tokens',
   per: ['user' as const],

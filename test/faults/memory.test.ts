@@ -1,9 +1,10 @@
-/** What could fill the memory of the process: bombs, floods and clients that don't read. Measured from outside. */
+/** What could fill the memory of the process: bombs, floods and clients that don't read. Memory is measured from outside. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { metricIn, spawnChain } from '../support/chain.ts';
+import { metricIn, spawnChain, startChain } from '../support/chain.ts';
 import { send } from '../support/client.ts';
 import { lastError, wires } from '../support/replies.ts';
+import { until } from '../support/until.ts';
 import { answers, type Script } from '../support/upstream.ts';
 
 /** What lies about until it is collected, up to 32 MB by Node's defaults, would hide what is kept. */
@@ -11,7 +12,7 @@ const smallNewSpace = { NODE_OPTIONS: '--max-semi-space-size=1' };
 const MB = 1024 * 1024;
 
 /** 512 MB of spaces in a good half of a megabyte: a gzip file may have many members. */
-const bomb = Buffer.concat(Array.from({ length: 512 }, () => gzipSync(Buffer.alloc(MB, ' '))));
+const bomb = Buffer.concat(Array(512).fill(gzipSync(Buffer.alloc(MB, ' '))));
 
 describe.each(wires)('$name', (wire) => {
   test('row 13: a decompression bomb gives 502, and takes no more memory than the bound', async () => {
@@ -74,7 +75,7 @@ describe.each(wires)('$name', (wire) => {
   test('row 16: waiting for a slow client is no idle stream of the provider', async () => {
     // Long enough for a provider that a busy machine holds up, and shorter than the client's pause.
     const idleTimeoutMs = 2000;
-    const chain = await spawnChain(wire, [[]], { attempt: { idleTimeoutMs } });
+    const chain = await startChain(wire, [[]], { attempt: { idleTimeoutMs } });
     const coming = send(chain.url, wire.path, {
       body: wire.request('Go on.', { stream: true }),
       discard: true,
@@ -99,7 +100,7 @@ describe.each(wires)('$name', (wire) => {
   });
 
   test('row 16: a client that reads nothing for too long is given up, and its provider with it', async () => {
-    const chain = await spawnChain(wire, [[]], { listen: { clientTimeoutMs: 50 } });
+    const chain = await startChain(wire, [[]], { listen: { clientTimeoutMs: 50 } });
     const coming = chain.stream();
     const call = await chain.first.call(0);
     call.streamHead();
@@ -109,18 +110,17 @@ describe.each(wires)('$name', (wire) => {
     const sent = await call.flood(Buffer.from(wire.text('x'.repeat(16 * 1024))), 8192);
     expect(sent).toBeLessThan(8192);
     await call.aborted;
-    await chain.outputMatching(/"abandoned":true/);
+    await chain.recordWhere(({ abandoned }) => abandoned);
   });
 
   test('row 16: a whole reply that the client does not read is given up as well', async () => {
-    const chain = await spawnChain(wire, [[answers(wire, 'x'.repeat(24 * MB))]], {
+    const chain = await startChain(wire, [[answers(wire, 'x'.repeat(24 * MB))]], {
       listen: { clientTimeoutMs: 50 },
     });
     const reply = await chain.send().reply;
     reply.pause();
-    await chain.outputMatching(/"status":200/);
-    const metrics = async (): Promise<string> => (await fetch(`${chain.adminUrl}/metrics`)).text();
-    while (metricIn(await metrics(), 'sidegate_requests_in_flight') !== 0);
+    await chain.recordWhere(({ status }) => status === 200);
+    await until(async () => metricIn(await chain.metrics(), 'sidegate_requests_in_flight') === 0);
     reply.resume();
     await expect(reply.all()).rejects.toThrow('broken');
   });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { metricIn, type ProcessChain, spawnChain } from '../support/chain.ts';
 import { ask, type Incoming, openSocket, readAll } from '../support/client.ts';
-import { eventData, lastError, wires } from '../support/replies.ts';
+import { eventData, lastError, openaiWire, wires } from '../support/replies.ts';
 import { streamBySdk } from '../support/sdk.ts';
 import { answers, type Call } from '../support/upstream.ts';
 
@@ -96,15 +96,6 @@ describe.each(wires)('$name', (wire) => {
     expect(await chain.exitCode).toBe(0);
   });
 
-  test('row 20: the log of many requests just before the end is whole', async () => {
-    const chain = await spawnChain(wire, [[answers(wire, 'Quick')]]);
-    for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 10 }, () => chain.ask()));
-    chain.child.kill('SIGTERM');
-    expect(await chain.exitCode).toBe(0);
-    const ids = new Set(recordsIn(chain.output()).map(({ requestId }) => requestId));
-    expect(ids.size).toBe(100);
-  });
-
   test('row 20: a client that reads nothing and one that never finishes its request hold up nothing', async () => {
     const chain = await spawnChain(wire, [[]], { listen: { drainMs: 100 } });
     const half = await openSocket(chain.url);
@@ -123,6 +114,19 @@ describe.each(wires)('$name', (wire) => {
     await Promise.all([call.closed, next.closed, halfReply, idleReply]);
     expect(await flooding).toBeLessThan(10_000);
     expect(recordsIn(chain.output()).filter(({ stream }) => stream)).toHaveLength(2);
+  });
+});
+
+describe('in every dialect alike', () => {
+  const wire = openaiWire;
+
+  test('row 20: the log of many requests just before the end is whole', async () => {
+    const chain = await spawnChain(wire, [[answers(wire, 'Quick')]]);
+    for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 10 }, () => chain.ask()));
+    chain.child.kill('SIGTERM');
+    expect(await chain.exitCode).toBe(0);
+    const ids = new Set(recordsIn(chain.output()).map(({ requestId }) => requestId));
+    expect(ids.size).toBe(100);
   });
 
   test('row 22: a bad file is refused with every fault in its place, by SIGHUP and by change', async () => {

@@ -2,14 +2,13 @@
 import { hash } from 'node:crypto';
 import Anthropic from '@anthropic-ai/sdk';
 import { GoogleGenAI } from '@google/genai';
-import { getEncoding } from 'js-tiktoken';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { gives, start } from '../support/auxiliary.ts';
 import { ask } from '../support/client.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
+import { tokenizer } from '../support/tokenizer.ts';
 import { startUpstream } from '../support/upstream.ts';
 
-const tokenizer = getEncoding('o200k_base');
 const text = 'The ledger says what was delivered; größere Beträge, 客户端, and nothing else. '.repeat(20);
 const tokens = tokenizer.encode(text, [], []).length;
 

@@ -2,7 +2,7 @@
  * A thousand chats at once against a limit that pays for ten: ten reach the provider. For each unit and algorithm, and
  * with 200 requests for each other endpoint, streamed or not, on real sockets.
  */
-import { Agent, request as httpRequest } from 'node:http';
+import { Pool } from 'undici';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createEstimator } from '../../src/count/estimate.ts';
 import { anthropicWire, openaiWire, testModel, type Wire } from '../support/replies.ts';
@@ -149,30 +149,20 @@ async function start(limits: ConfigInput, { path, requests }: Endpoint, answer: 
     listen: { inFlightMax: 2 * requests },
     attempt: { connectionsMax: 2 * paid },
   });
+  const pool = new Pool(sidecar.url, { connections: 100 });
   onTestFinished(async () => {
+    await pool.close();
     await sidecar.stop();
     await upstream.close();
   });
-  return { upstream, sidecar };
+  return { upstream, pool };
 }
 
-const agent = new Agent({ keepAlive: true, maxSockets: 100 });
-
 /** Sends a request, reads its reply to the end, and returns the status. */
-function ask(url: string, path: string, body: object): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const sent = httpRequest(
-      url + path,
-      { method: 'POST', agent, headers: { 'content-type': 'application/json' } },
-      (res) => {
-        res.on('error', reject);
-        res.on('end', () => resolve(res.statusCode ?? 0));
-        res.resume();
-      },
-    );
-    sent.on('error', reject);
-    sent.end(JSON.stringify(body));
-  });
+async function ask(pool: Pool, path: string, body: string): Promise<number> {
+  const reply = await pool.request({ path, method: 'POST', headers: json, body });
+  await reply.body.dump({ limit: Number.POSITIVE_INFINITY });
+  return reply.statusCode;
 }
 
 const cases = endpoints.flatMap((endpoint) =>
@@ -193,13 +183,14 @@ describe('ten of many at once', () => {
       if (refused < requests - paid) return;
       for (const call of held.splice(0)) endpoint.answer(call);
     };
-    const { upstream, sidecar } = await start(limitsFor(endpoint.output)[unit] ?? {}, endpoint, (call) => {
+    const { upstream, pool } = await start(limitsFor(endpoint.output)[unit] ?? {}, endpoint, (call) => {
       held.push(call);
       answerAll();
     });
+    const body = JSON.stringify(endpoint.body(stream));
     const statuses = await Promise.all(
       Array.from({ length: requests }, async () => {
-        const status = await ask(sidecar.url, endpoint.path, endpoint.body(stream));
+        const status = await ask(pool, endpoint.path, body);
         if (status === 429) refused += 1;
         answerAll();
         return status;
@@ -211,8 +202,6 @@ describe('ten of many at once', () => {
     // What was charged is what was reserved, so nothing came back, but for what was held only meanwhile. (Counting
     // tokens uses none.)
     if (endpoint.name === 'count_tokens' && unit !== 'requests') return;
-    expect(await ask(sidecar.url, endpoint.path, endpoint.body(stream))).toBe(
-      unit === 'concurrency' ? 200 : 429,
-    );
+    expect(await ask(pool, endpoint.path, body)).toBe(unit === 'concurrency' ? 200 : 429);
   });
 });

@@ -1,11 +1,10 @@
 /** The ways in which a request can end that the table of settlements tests, with what the provider really sent in each. */
-import { getEncoding } from 'js-tiktoken';
 import type { ExchangeRecord } from '../../src/observe/record.ts';
 import type { Sent } from './client.ts';
 import { statedUsage, type Wire } from './replies.ts';
+import { tokenizer } from './tokenizer.ts';
 import { answers, type Call, hangs, refuses, type Script } from './upstream.ts';
 
-const tokenizer = getEncoding('o200k_base');
 const tokensOf = (text: string): number => tokenizer.encode(text, [], []).length;
 
 const sentences = [

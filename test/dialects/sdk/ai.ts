@@ -6,6 +6,9 @@ import type { LanguageModel, ModelMessage, ToolSet } from 'ai';
 import { type Asked, failureOf, type Heard, type SdkClient } from './client.ts';
 import type { Connect } from './suite.ts';
 
+// It prints one for every model that it doesn't know, as all are here.
+globalThis.AI_SDK_LOG_WARNINGS = false;
+
 /** One generation of the packages. */
 export interface AiSdk {
   readonly ai: typeof ai;
