@@ -1,4 +1,5 @@
 /** Round trips: a request keeps its meaning when it is written in another dialect and read again. */
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -231,7 +232,9 @@ function through(name: DialectName, given: ChatRequest): ChatRequest {
   if (chatClient === null || chatProvider === null) throw new Error(`${name} is not read and written`);
   const notes = createNotes();
   const { body } = writeCall(given, chatProvider, destinationOf(name), notes);
-  expect(notes).toMatchObject({ unsupported: null, invalid: null });
+  // An `expect` takes as long as the translation: only what differs is worth one.
+  if (notes.unsupported !== null || notes.invalid !== null)
+    expect(notes).toMatchObject({ unsupported: null, invalid: null });
   return chatClient.readRequest(JSON.parse(JSON.stringify(body)), createNotes());
 }
 
@@ -277,7 +280,8 @@ describe.each(both.flatMap((a) => both.filter((b) => b !== a).map((b) => ({ a, b
           const meant = through(a, tellable);
           const expected = (lost[b] ?? ((same) => same))(meant);
           const back = through(a, through(b, meant));
-          expect(plain(back)).toEqual(plain(expected));
+          const [got, wanted] = [plain(back), plain(expected)];
+          if (!isDeepStrictEqual(got, wanted)) expect(got).toEqual(wanted);
         }),
         { numRuns: 300 },
       );

@@ -113,7 +113,7 @@ describe('a value is found if the other implementation accepts it', () => {
       const wrong = iban.slice(0, -1) + digit;
       // The structure of a country's account number is beyond what is asked here: the check digits decide.
       for (const value of [iban, wrong])
-        if (isValidIBAN(value)) expect([value, finds(value)]).toEqual([value, true]);
+        if (isValidIBAN(value) && !finds(value)) expect([value, false]).toEqual([value, true]);
       if (iban !== wrong && finds(iban)) expect([wrong, finds(wrong)]).toEqual([wrong, false]);
     }
   });
@@ -129,7 +129,7 @@ describe('a value is found if the other implementation accepts it', () => {
       // It also takes numbers with a prefix that is dialled within the country only.
       const accepted = parsed?.number === value && parsed.isPossible();
       possible += accepted ? 1 : 0;
-      if (accepted) expect([value, finds(value)]).toEqual([value, true]);
+      if (accepted && !finds(value)) expect([value, false]).toEqual([value, true]);
     }
     expect(possible).toBeGreaterThan(rounds / 5);
   });
