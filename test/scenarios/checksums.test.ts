@@ -1,6 +1,7 @@
 /**
  * Check digits against python-stdnum and nric: NHS numbers, routing numbers, cards, Bitcoin addresses and numbers of
- * Singapore, 10,000 values each, right and wrong. The rest is in `test/scrub/checksums.test.ts`.
+ * Singapore; French and Italian numbers and others once more, by a second implementation. 10,000 values each, right and
+ * wrong. The rest is in `test/scrub/checksums.test.ts`.
  */
 import { spawnSync } from 'node:child_process';
 import { hash } from 'node:crypto';
@@ -74,10 +75,46 @@ function wallets(random: Random): string[] {
   return [address, ...wrong];
 }
 
+/** A value, and nine with one character changed to another of the same sort. */
+function withWrong(value: string, random: Random): string[] {
+  const wrong = Array.from({ length: 9 }, () => {
+    const place = random.below(value.length);
+    const sort = /\d/.test(value.charAt(place)) ? '0123456789' : 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
+    return value.slice(0, place) + random.pick([...sort]) + value.slice(place + 1);
+  });
+  return [value, ...wrong];
+}
+
+/** Numbers of France: a tenth of people born in Corsica. */
+function nirs(random: Random): string[] {
+  const department = random.pick([...Array(8).fill(digits(random, 2)), '2A', '2B']);
+  const [before, after] = [`${random.pick(['1', '2'])}${digits(random, 4)}`, digits(random, 6)];
+  const plain = { '2A': '19', '2B': '18' }[department as '2A'] ?? department;
+  const check = 97 - (Number(before + plain + after) % 97);
+  return withWrong(`${before}${department}${after}${String(check).padStart(2, '0')}`, random);
+}
+
+/** Codes of Italy with each last letter, so that one of them is right; digits may be letters, but not all of them. */
+function fiscalCodes(random: Random): string[] {
+  const letters = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'];
+  const text = (sort: readonly string[], count: number): string =>
+    Array.from({ length: count }, () => random.pick(sort)).join('');
+  const number = (plain: string): string =>
+    random.below(4) > 0 ? plain : [...plain].map((digit) => 'LMNPQRSTUV'.charAt(Number(digit))).join('');
+  // Neither the last days of months, which depend on the year, nor those above 79, where the other wraps around.
+  const day = random.pick([0, 1, 9, 10, 28, 32, 40, 41, 55, 68, 72]);
+  const month = random.pick([...'ABCDEHLMPRST', 'F']);
+  const born = `${digits(random, 2)}${month}${number(String(day).padStart(2, '0'))}`;
+  const start = `${text(letters, 6)}${born}${random.pick(letters)}${number(digits(random, 3))}`;
+  return letters.map((letter) => start + letter);
+}
+
 test.each<[string, string, string, (random: Random) => string[]]>([
   ['uk_nhs', 'gb.nhs', 'NHS ', (random) => ends(digits(random, 9))],
   ['us_routing', 'us.rtn', 'routing ', (random) => ends(`02${digits(random, 6)}`)],
   ['card', 'luhn', 'card ', (random) => ends(`4${digits(random, 14)}`)],
+  ['fr_nir', 'fr.nir', 'NIR ', nirs],
+  ['it_fiscal_code', 'it.codicefiscale', 'fiscale ', fiscalCodes],
   ['sg_nric', 'nric', '', nrics],
   ['wallet', 'bitcoin', 'bitcoin ', wallets],
 ])('%s as %s', (kind, module, before, make) => {

@@ -18,8 +18,9 @@ pub const IT_FISCAL: Matcher = Matcher { anchors: &[Anchor::Word(16, 16)], at: f
 pub const PL_PESEL: Matcher = Matcher { anchors: &[Anchor::Digits(1 << 11)], at: pesel_at };
 /// Germany's tax number of persons (IdNr).
 pub const DE_TAX: Matcher = Matcher { anchors: &[Anchor::Digits(1 << 11)], at: idnr_at };
-/// France's NIR.
-pub const FR_NIR: Matcher = Matcher { anchors: &[Anchor::Digits(1 << 15)], at: nir_at };
+/// France's NIR; that of a person born in Corsica has a letter.
+pub const FR_NIR: Matcher =
+    Matcher { anchors: &[Anchor::Digits(1 << 15), Anchor::Word(15, 15), Anchor::Word(2, 2)], at: nir_at };
 /// The Netherlands' BSN.
 pub const NL_BSN: Matcher = Matcher { anchors: &[Anchor::Digits(1 << 9)], at: bsn_at };
 /// Sweden's personal number.
@@ -70,8 +71,8 @@ fn fiscal_at(spot: &Spot) -> Option<Range<usize>> {
     // Digits may be written as letters, where two persons would have the same code.
     let word = shaped(spot, "AAAAAA**A**A***A")?;
     let is_digit = |byte: u8| byte.is_ascii_digit() || b"LMNPQRSTUV".contains(&byte);
-    let shaped = [6, 7, 9, 10, 12, 13, 14].iter().all(|&place| is_digit(word[place]))
-        && b"ABCDEHLMPRST".contains(&word[8]);
+    let shaped =
+        [6, 7, 9, 10, 12, 13, 14].iter().all(|&place| is_digit(word[place])) && is_born(word.as_slice());
     const ODD: [u32; 26] =
         [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
     let value = |byte: u8| u32::from(if byte.is_ascii_digit() { byte - b'0' } else { byte - b'A' });
@@ -81,6 +82,17 @@ fn fiscal_at(spot: &Spot) -> Option<Range<usize>> {
         .map(|(place, &byte)| if place % 2 == 0 { ODD[value(byte) as usize] } else { value(byte) })
         .sum();
     (shaped && sum % 26 == u32::from(word[15] - b'A')).then(|| spot.anchor.clone())
+}
+
+/// Whether a codice fiscale names a day: its month is a letter, and for women its day is 40 later.
+fn is_born(word: &[u8]) -> bool {
+    let digit = |place: usize| {
+        let letters = b"LMNPQRSTUV".iter().position(|letter| *letter == word[place]);
+        letters.map_or(u64::from(word[place].wrapping_sub(b'0')), |digit| digit as u64)
+    };
+    let day = 10 * digit(9) + digit(10);
+    let month = b"ABCDEHLMPRST".iter().position(|letter| *letter == word[8]);
+    month.is_some_and(|month| is_month_day(month as u64 + 1, if day > 40 { day - 40 } else { day }))
 }
 
 fn pesel_at(spot: &Spot) -> Option<Range<usize>> {
@@ -103,9 +115,43 @@ fn idnr_at(spot: &Spot) -> Option<Range<usize>> {
 }
 
 fn nir_at(spot: &Spot) -> Option<Range<usize>> {
-    digits_at(spot, 15, (&[1, 2, 2, 2, 3, 3, 2], b" "), Context::France, |digits| {
-        matches!(digits[0], 1..=4 | 7 | 8) && 97 - number(&digits[..13]) % 97 == number(&digits[13..])
-    })
+    if spot.number.is_none() {
+        return corsican_at(spot);
+    }
+    digits_at(spot, 15, (&[1, 2, 2, 2, 3, 3, 2], b" "), Context::France, is_nir)
+}
+
+fn is_nir(digits: &[u8]) -> bool {
+    matches!(digits[0], 1..=4 | 7 | 8) && 97 - number(&digits[..13]) % 97 == number(&digits[13..])
+}
+
+/// Corsica's departments are 2A and 2B, which count as 19 and 18.
+fn corsican_at(spot: &Spot) -> Option<Range<usize>> {
+    const GROUPED: &str = "9 99 99 2A 999 999 99";
+    let grouped = spot.word().len() == 2;
+    let range = if grouped {
+        let start = spot.anchor.start.checked_sub("9 99 99 ".len())?;
+        start..start + GROUPED.len()
+    } else {
+        spot.anchor.clone()
+    };
+    let text = spot.text.get(range.clone())?;
+    let spaced = |(at, byte): (usize, u8)| (byte == b' ') == (GROUPED.as_bytes()[at] == b' ');
+    if range.start < spot.from || grouped && !text.bytes().enumerate().all(spaced) {
+        return None;
+    }
+    let mut word: Vec<u8> = text.bytes().filter(|&byte| byte != b' ').collect();
+    let department = match word.get(5..7)?.to_ascii_uppercase().as_slice() {
+        b"2A" => *b"19",
+        b"2B" => *b"18",
+        _ => return None,
+    };
+    word[5..7].copy_from_slice(&department);
+    let alone = is_edge(spot.text[..range.start].chars().next_back())
+        && is_edge(spot.text[range.end..].chars().next());
+    let digits = digits_of(&word);
+    let valid = alone && digits.len() == 15 && word.len() == 15 && is_nir(&digits);
+    (valid && (grouped || spot.near(Context::France))).then_some(range)
 }
 
 fn bsn_at(spot: &Spot) -> Option<Range<usize>> {
@@ -196,6 +242,8 @@ mod tests {
             (DE_TAX, "Steuer-ID 36574261809", "36574261809"),
             (DE_TAX, "36 574 261 809", "36 574 261 809"),
             (FR_NIR, "2 95 10 99 126 111 93", "2 95 10 99 126 111 93"),
+            (FR_NIR, "1 85 05 2A 006 084 35", "1 85 05 2A 006 084 35"),
+            (FR_NIR, "NIR 185052A00608435", "185052A00608435"),
             (NL_BSN, "BSN 111222333", "111222333"),
             (SE_PERSON, "880320-0016", "880320-0016"),
             (FI_HETU, "131052-308T", "131052-308T"),
