@@ -73,9 +73,14 @@ export function createReplyScrubber(dialect: Dialect, { policy, names, tenant }:
   const createFilter = (): Filter => {
     const stream = new PiiStream(policy, scope);
     let pending = 0;
+    // The first half of a character, whose second one comes with the next piece.
+    let half = '';
     return {
       push(piece, last) {
-        const out = stream.push(piece, last);
+        const text = half + piece;
+        const end = last || !/[\ud800-\udbff]$/.test(text) ? text.length : text.length - 1;
+        half = text.slice(end);
+        const out = stream.push(text.slice(0, end), last);
         // Replacing changes the length: what is held is only known to be nothing where all is given out.
         pending = last ? 0 : 1;
         if (last)

@@ -5,6 +5,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex_automata::meta::Regex;
 use regex_automata::{Input, MatchKind as RegexMatchKind};
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::pii::edges::is_edge;
 
@@ -18,7 +19,14 @@ const SIZE_MAX: usize = 1 << 20;
 
 /// Finds values of a kind that the configuration defines.
 #[derive(Clone, Debug)]
-pub enum Custom {
+pub struct Custom {
+    search: Way,
+    /// Longest value that has a space in it, in bytes; 0: none has.
+    pub spaced_max: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
     /// A regular expression.
     Pattern(Regex),
     /// Whole words, in any case.
@@ -31,6 +39,7 @@ impl Custom {
     pub fn pattern(pattern: &str) -> Result<Custom, String> {
         let parsed = regex_syntax::parse(pattern).map_err(|error| format!("it doesn't compile: {error}"))?;
         let properties = parsed.properties();
+        let longest = properties.maximum_len().unwrap_or(usize::MAX);
         match (properties.minimum_len(), properties.maximum_len()) {
             (None | Some(0), _) => return Err("it matches the empty text".into()),
             (_, Some(longest)) if longest <= VALUE_MAX => {}
@@ -45,7 +54,9 @@ impl Custom {
             .nfa_size_limit(Some(SIZE_MAX))
             .hybrid_cache_capacity(SIZE_MAX);
         let regex = Regex::builder().configure(config).build_from_hir(&parsed);
-        regex.map(Custom::Pattern).map_err(|error| format!("it is too large: {error}"))
+        let regex = regex.map_err(|error| format!("it is too large: {error}"))?;
+        let spaced_max = if may_have_space(&parsed) { longest } else { 0 };
+        Ok(Custom { search: Way::Pattern(regex), spaced_max })
     }
 
     /// A list of words.
@@ -60,17 +71,18 @@ impl Custom {
         let built = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::LeftmostLongest)
-            .build(words);
-        built.map(Custom::Words).map_err(|error| error.to_string())
+            .build(&words);
+        let spaced = words.iter().filter(|word| word.contains(char::is_whitespace)).map(|word| word.len());
+        let spaced_max = spaced.max().unwrap_or(0);
+        let words = built.map_err(|error| error.to_string())?;
+        Ok(Custom { search: Way::Words(words), spaced_max })
     }
 
     /// Each value of a text, from left to right.
     pub fn find(&self, text: &str, mut found: impl FnMut(Range<usize>)) {
-        match self {
-            Custom::Pattern(regex) => {
-                regex.find_iter(Input::new(text)).for_each(|value| found(value.range()))
-            }
-            Custom::Words(words) => words
+        match &self.search {
+            Way::Pattern(regex) => regex.find_iter(Input::new(text)).for_each(|value| found(value.range())),
+            Way::Words(words) => words
                 .find_iter(text)
                 .map(|word| word.start()..word.end())
                 .filter(|range| {
@@ -82,9 +94,37 @@ impl Custom {
     }
 }
 
+/// Whether a match may have a space in it.
+fn may_have_space(pattern: &Hir) -> bool {
+    const SPACES: [char; 2] = [' ', '\n'];
+    match pattern.kind() {
+        HirKind::Literal(literal) => literal.0.iter().any(u8::is_ascii_whitespace),
+        HirKind::Class(Class::Unicode(class)) => class
+            .ranges()
+            .iter()
+            .any(|range| SPACES.iter().any(|space| (range.start()..=range.end()).contains(space))),
+        HirKind::Class(Class::Bytes(_)) => true,
+        HirKind::Repetition(repeated) => may_have_space(&repeated.sub),
+        HirKind::Capture(capture) => may_have_space(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(may_have_space),
+        HirKind::Empty | HirKind::Look(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_have_a_space_is_known() {
+        let pattern = |pattern| Custom::pattern(pattern).unwrap().spaced_max;
+        assert_eq!(pattern(r"EMP-\d{1,6}"), 0);
+        assert_eq!(pattern(r"EMP \d{6}"), 28);
+        assert_eq!(pattern(r"[^,]{3,9}"), 36);
+        assert_eq!(pattern(r"(?:ab|c\sd)e"), 6);
+        assert_eq!(Custom::words(["Falcon", "Blue Harbour", "x"]).unwrap().spaced_max, 12);
+        assert_eq!(Custom::words(["Falcon"]).unwrap().spaced_max, 0);
+    }
 
     fn found<'t>(custom: &Custom, text: &'t str) -> Vec<&'t str> {
         let mut found = Vec::new();

@@ -53,6 +53,8 @@ pub struct Finder {
     numeric: bool,
     /// What the configuration defines.
     custom: Vec<(KindId, Custom)>,
+    /// Longest value of these that has a space in it, in bytes; 0: none has.
+    pub spaced_max: usize,
 }
 
 impl Default for Finder {
@@ -104,7 +106,8 @@ impl Finder {
             .map(|(text, matchers)| (memmem::Finder::new(text).into_owned(), matchers))
             .collect();
         let numeric = digits.iter().chain(&words).chain([&parts]).any(|kinds| !kinds.is_empty());
-        Finder { matchers, signs, texts, digits, words, parts, tokens, numeric, custom }
+        let spaced_max = custom.iter().map(|(_, custom)| custom.spaced_max).max().unwrap_or(0);
+        Finder { matchers, signs, texts, digits, words, parts, tokens, numeric, custom, spaced_max }
     }
 
     /// Whether it looks for nothing.

@@ -78,6 +78,11 @@ impl Folded {
         Some(&self.text)
     }
 
+    /// The text folded last.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Where a character boundary of the folded text is in the original: behind what has gone there for an `end`, before it
     /// for a beginning.
     pub fn offset(&self, offset: usize) -> usize {
@@ -88,6 +93,14 @@ impl Folded {
                 original + (offset - text)
             }
         }
+    }
+
+    /// The way there; for an offset within an escape, to behind the escape.
+    pub fn folded(&self, original: usize) -> usize {
+        let next = self.marks.partition_point(|mark| mark.1 <= original);
+        let (text, from) = next.checked_sub(1).map_or((0, 0), |last| self.marks[last]);
+        let behind = self.marks.get(next).map_or(usize::MAX, |mark| mark.0);
+        (text + (original - from)).min(behind)
     }
 }
 
@@ -166,5 +179,7 @@ mod tests {
         assert_eq!(folded.fold(text), Some("ab1c d"));
         let offsets: Vec<usize> = (0..=6).map(|at| folded.offset(at)).collect();
         assert_eq!(offsets, [0, 4, 5, 8, 9, 11, 12]);
+        let back: Vec<usize> = offsets.iter().map(|&at| folded.folded(at)).collect();
+        assert_eq!(back, [0, 1, 2, 3, 4, 5, 6]);
     }
 }

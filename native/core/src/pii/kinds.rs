@@ -7,7 +7,7 @@ mod europe;
 mod ids;
 mod network;
 mod passwords;
-mod personal;
+pub mod personal;
 mod phone;
 mod phone_codes;
 mod secret_rows;

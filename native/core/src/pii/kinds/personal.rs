@@ -64,7 +64,7 @@ fn begins_month(byte: u8) -> bool {
 }
 
 /// A month's name, or its beginning of three letters or more.
-fn is_month(word: &[u8]) -> bool {
+pub fn is_month(word: &[u8]) -> bool {
     let [a, b, c, ..] = word else { return false };
     let first = [a | 32, b | 32, c | 32];
     MONTHS.iter().any(|month| {
