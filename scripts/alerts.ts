@@ -49,6 +49,13 @@ export const alerts: readonly Alert[] = [
     summary: 'The TLS certificate of {{ $labels.target }} is invalid.',
   },
   {
+    name: 'SidegateRecogniserDown',
+    expr: 'min(sidegate_recogniser_up) == 0',
+    for: '2m',
+    severity: 'critical',
+    summary: 'The recogniser of names fails, so requests are refused or pass unchecked.',
+  },
+  {
     name: 'SidegateBudgetEndsSoon',
     expr: 'predict_linear(sidegate_budget_spent_usd[1h], 6 * 3600) > sidegate_budget_limit_usd',
     for: '15m',

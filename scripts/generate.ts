@@ -172,7 +172,11 @@ const dialectFaultTable = (): string =>
 const kindTable = (): string =>
   table(
     ['kind', 'what', 'unset'],
-    piiKinds.map((kind) => [code(kind.name), kind.several, code(usualAction(kind))]),
+    piiKinds.map((kind) => [
+      code(kind.name),
+      `${kind.several}${kind.recognised ? ', by a [recogniser](#names-places-and-organisations)' : ''}`,
+      code(usualAction(kind)),
+    ]),
   );
 
 const helpText = (): string =>

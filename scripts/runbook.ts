@@ -15,6 +15,8 @@ const onAlert: Readonly<Record<string, string>> = {
     "The provider refused a key (401, 403) or limits it (429). The log's line about it has the provider and the key's position in `apiKeys`, from 0. Replace a refused key; for a limited one, ask for more or add keys.",
   SidegateCertificate:
     "No request is sent to that target. The request's page in the dashboard has the reason, such as `CERT_HAS_EXPIRED`. The provider has to renew it; if it is your own engine, you have to. An unknown issuer is named by `tls.ca` of the provider, or for all providers by `NODE_EXTRA_CA_CERTS`.",
+  SidegateRecogniserDown:
+    'The log has the reason. Look after the service at `scrub.recogniser.url`. Callers get 503 `recogniser_down` for text that was not checked before, or, with `onFailure: pass`, names leave the pod.',
   SidegateBudgetEndsSoon:
     '`sidegate limits` shows when its window ends. Raise the budget, or tell the team that requests will be refused.',
   SidegateBudgetEnds:
@@ -100,6 +102,9 @@ const onLine: Readonly<Record<LogLine, string>> = {
   budgetsUnsaved:
     'Spending since the last save would be forgotten by a restart. Check the disk of `store.path`.',
   budgetsSaved: 'Nothing to do.',
+  recogniserDown:
+    '`why` says what the last of its failures was. Look after the service at `scrub.recogniser.url`; if it is only slow, raise `timeoutMs` or give it more workers. It is asked again every now and then.',
+  recogniserUp: 'Nothing to do.',
   ledgerDown:
     'Make room on its disk, or end whoever locks the file. Rows wait in memory, at most `observe.ledger.waitingMax`.',
   ledgerUp: 'Nothing is lost unless `sidegate_ledger_rows_total` counts dropped rows.',
@@ -120,6 +125,10 @@ const onError: Readonly<Partial<Record<ErrorCode, string>>> = {
     'The reply and the dashboard name the limit. `sidegate limits` shows who uses how much of it, and when more becomes free.',
   request_too_costly:
     'The limit is smaller than this one request: raise it, or lower `max_tokens` in the app.',
+  recogniser_down:
+    'The message says why; `sidegate_recogniser_checks_total` how often. One that is late needs more workers or time.',
+  text_unchecked:
+    'A model reads as much text in half a second as its machine allows: measure it before you allow more.',
   internal: 'The line `defect` of the log with the same `requestId` has the stack.',
   upstream_failed:
     "The request's page in the dashboard has each call with the provider's own error and request id.",

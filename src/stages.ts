@@ -13,12 +13,15 @@ import type { Replay } from './replay/replay.ts';
 import type { ObjectTable } from './route/objects.ts';
 import type { RouteTable } from './route/route.ts';
 import type { ScrubPolicies } from './scrub/policy.ts';
+import type { Recogniser } from './scrub/recogniser/recogniser.ts';
 
 /** What the stages work with: long-lived state, and what was built from the current configuration. */
 export interface Stages {
   readonly config: Config;
   readonly keyring: Keyring;
   readonly policies: ScrubPolicies;
+  /** Null: none is configured. */
+  readonly recogniser: Recogniser | null;
   readonly digestKey: Buffer;
   readonly replay: Replay;
   readonly limiter: Limiter;

@@ -285,17 +285,18 @@ export declare enum Finish {
  * Looks a request body through in one pass, and replaces personal data by placeholders.
  *
  * `policy`: what is replaced, and by what. `scope`: whose values they are, UTF-8; another's have other
- * placeholders. `classify`: put it in a tier.
+ * placeholders. `recognised`: what a recogniser found in its texts, in their order; for each value the number of its
+ * string, its kind's number, start and end in the bytes of its text. `classify`: put it in a tier.
  * `key`: of the HMAC over the body that leaves.
  * `regs`: at least `bodySize.INSPECT_HEAD` registers, and `bodySize.VALUE` for each distinct value that may be found;
  * see `BodyRegister`.
  * `digests`: 64 bytes, written only when the status is `Fine`: SHA-256 of the body, then HMAC-SHA-256 of
  * the SHA-256 of the body that leaves.
  *
- * Returns the edited body if something was replaced. Throws on an unknown endpoint, or arrays that are
- * too short.
+ * Returns the edited body if something was replaced. Throws on an unknown endpoint, a recognised value without a kind,
+ * or arrays that are too short.
  */
-export declare function inspect(body: Uint8Array, endpoint: Endpoint, policy: PiiPolicy, scope: Uint8Array, classify: boolean, key: Uint8Array, regs: Uint32Array, digests: Uint8Array): Buffer | null
+export declare function inspect(body: Uint8Array, endpoint: Endpoint, policy: PiiPolicy, scope: Uint8Array, classify: boolean, key: Uint8Array, regs: Uint32Array, digests: Uint8Array, recognised?: Uint32Array | undefined | null): Buffer | null
 
 /**
  * Looks a whole reply through.
@@ -501,9 +502,10 @@ export declare enum PiiAction {
 
 /**
  * The values in a text: for each its kind's number, then where it begins and ends, in bytes of UTF-8. `label`: what the
- * text is called.
+ * text is called. `recognised`: what a recogniser found in it, as for `inspect`. Throws on a recognised value without a
+ * kind.
  */
-export declare function piiFind(policy: PiiPolicy, text: string, label: string): Array<number>
+export declare function piiFind(policy: PiiPolicy, text: string, label: string, recognised?: Uint32Array | undefined | null): Array<number>
 
 /** A kind of personal data. */
 export interface PiiKind {
@@ -517,6 +519,8 @@ export interface PiiKind {
   secret: boolean
   /** Replaced unless configured otherwise. */
   on: boolean
+  /** Found by an external recogniser only. */
+  recognised: boolean
 }
 
 /** All kinds of personal data, by number. */
@@ -532,6 +536,20 @@ export interface PiiRule {
   pattern?: string
   /** Words that define one. */
   words?: Array<string>
+}
+
+/**
+ * The texts of a request's body that a recogniser is asked about, in their order. None if the body has a fault. Throws on
+ * an unknown endpoint.
+ */
+export declare function promptTexts(body: Uint8Array, endpoint: Endpoint): PromptTexts
+
+/** What a recogniser is asked about. */
+export interface PromptTexts {
+  /** What the strings say. */
+  texts: Array<string>
+  /** The number of each among the body's strings, rising. */
+  strings: Array<number>
 }
 
 /**
@@ -820,6 +838,7 @@ export declare namespace bodyFlag {
   export const MODEL_ESCAPED: number
   export const PRIORITY: number
   export const QUESTION_ESCAPED: number
+  export const QUESTION_PERSONAL: number
   export const REASONING: number
   export const RESIDENT: number
   export const SAMPLED: number

@@ -223,6 +223,14 @@ export const catalogue = {
     anthropic: 'request_too_large',
     hint: 'Send a smaller body, or raise `listen.bodyMaxBytes` (for uploads, `listen.uploadMaxBytes`).',
   },
+  text_unchecked: {
+    status: 413,
+    source: 'client',
+    retryable: false,
+    openai: 'invalid_request_error',
+    anthropic: 'request_too_large',
+    hint: 'Send less new text in one request, or raise `scrub.recogniser.textMaxBytes`, and `timeoutMs` with it.',
+  },
   body_too_complex: {
     status: 413,
     source: 'client',
@@ -315,6 +323,10 @@ export const catalogue = {
   memory_full: {
     ...overloaded,
     hint: "Wait for `Retry-After`; raise `memory.maxMb` or the container's limit, lower `cache.bytesMax`, or add pods.",
+  },
+  recogniser_down: {
+    ...overloaded,
+    hint: 'Try again; if it lasts, look after the service at `scrub.recogniser.url`, give it more time (`timeoutMs`), or let requests pass unchecked (`onFailure: pass`).',
   },
   callers_unknown: {
     ...overloaded,

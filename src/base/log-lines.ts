@@ -91,6 +91,11 @@ export const logLines = {
   memoryShort: { level: 'warn', text: 'memory runs short; the cache makes room' },
   memoryFull: { level: 'error', text: 'memory is full; new requests are refused' },
   memoryEased: { level: 'info', text: 'there is memory again; new requests are accepted' },
+  recogniserDown: {
+    level: 'error',
+    text: 'the recogniser of names fails; requests are refused, or pass as onFailure says',
+  },
+  recogniserUp: { level: 'info', text: 'the recogniser of names answers again' },
   ledgerDown: { level: 'error', text: 'the ledger cannot be written; its rows wait in memory' },
   ledgerUp: { level: 'info', text: 'the ledger can be written again' },
   sinkDown: { level: 'error', text: 'a sink of records cannot be reached; records wait' },

@@ -50,6 +50,23 @@ export const cacheNewsEvents = ['sent', 'adopted', 'dropped', 'refused'] as cons
 /** One of these. */
 export type CacheNewsEvent = (typeof cacheNewsEvents)[number];
 
+/**
+ * What became of a request's texts that a recogniser had to see: checked, or all known from earlier requests; or why not:
+ * it was late, or failed; too many wait for it (`busy`); it failed before, and wasn't asked (`skipped`); `too_long`.
+ */
+export const recogniserChecks = [
+  'checked',
+  'known',
+  'late',
+  'failed',
+  'busy',
+  'skipped',
+  'too_long',
+] as const;
+
+/** One of these. */
+export type RecogniserCheck = (typeof recogniserChecks)[number];
+
 /** One method for each kind of event. */
 export interface Telemetry {
   /**
@@ -124,6 +141,10 @@ export interface Telemetry {
   cacheEmbedding(result: EmbedResult): void;
   /** The provider that makes the cache's vectors isn't asked for a while, and why; or it answers again (null). */
   cacheEmbedder(why: string | null): void;
+  /** A recogniser had to see a request's texts. @param tookMs how long it took to ask; null: it wasn't asked */
+  recogniserCheck(check: RecogniserCheck, tookMs: number | null): void;
+  /** The recogniser answers again, or no longer (and why). Once per change. */
+  recogniser(up: boolean, why: string): void;
   /** An unexpected exception: a bug in the gateway. */
   defect(requestId: string, cause: unknown): void;
 }
@@ -165,5 +186,7 @@ export const silent: Telemetry = {
   cacheVerifier: nothing,
   cacheEmbedding: nothing,
   cacheEmbedder: nothing,
+  recogniserCheck: nothing,
+  recogniser: nothing,
   defect: nothing,
 };

@@ -7,7 +7,6 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { CacheLevel, StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { bodyFlags } from '../native/inspect.ts';
-import { noFindings, type PiiScope, scrubDocument } from '../native/pii.ts';
 import { readQuestion } from '../native/question.ts';
 import { type Decision, search } from '../native/search.ts';
 import { store } from '../native/store.ts';
@@ -94,8 +93,8 @@ export interface ExactLevel {
 
 /** The levels beyond the exact one. */
 export interface AlikeLevels {
-  /** Null: only the exact level applies. @param scrub what counts as personal data in the request */
-  ask(key: CacheKey, exchange: Exchange, request: ModelRequest, scrub: PiiScope, place: Place): Asked | null;
+  /** Null: only the exact level applies. */
+  ask(key: CacheKey, exchange: Exchange, request: ModelRequest, place: Place): Asked | null;
   /** @param nowMs monotonic ms */
   find(asked: Asked, nowMs: number): Near;
   /** Finds out what takes milliseconds. */
@@ -165,20 +164,17 @@ export const askedOf = (
 function readAsked(
   sampled: boolean,
   embedder: string,
-  ...[key, exchange, request, scrub, place]: Parameters<AlikeLevels['ask']>
+  ...[key, exchange, request, place]: Parameters<AlikeLevels['ask']>
 ): Asked | null {
   const { endpoint, body } = exchange;
   if (endpoint.kind !== 'chat') return null;
   const { questionStart: start, questionEnd: end, flags } = request;
   if (end === 0 || (!sampled && (flags & bodyFlags.sampled) !== 0)) return null;
+  // Personal data enters neither index nor links; what stands elsewhere in the body is only hashed.
+  if ((flags & bodyFlags.questionPersonal) !== 0) return null;
   const question = readQuestion(body, start, end, (flags & bodyFlags.questionEscaped) !== 0);
   if (question === null) return null;
   const { text } = question;
-  // Personal data enters neither index nor links; what stands elsewhere in the body is only hashed.
-  if (request.findings !== noFindings) {
-    const alone = Buffer.from(JSON.stringify([text]));
-    if (scrubDocument(alone, scrub).findings !== noFindings) return null;
-  }
   const scope = questionScope(key, request, question, embedder);
   const { maxAgeMs } = cacheControl(exchange);
   return { scope, text, normal: normalForm(text), place, maxAgeMs, embedder, vector: null };

@@ -9,7 +9,6 @@ import type { Identity } from '../exchange/identity.ts';
 import type { CacheLevel, StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { CacheNews, CachePeers, ToldQuestion } from '../exchange/shared-cache.ts';
-import type { PiiScope } from '../native/pii.ts';
 import { textCharsMax } from '../native/search.ts';
 import { alone, createFlights, type Join, type Seen } from '../store/flights.ts';
 import type { RecordingMemory } from '../store/recording.ts';
@@ -66,11 +65,8 @@ export interface Cache extends Kept {
   ): CacheKey | null;
   /** The stored reply; null: there is none. @param nowMs monotonic ms @param maxAgeMs older ones don't count */
   get(key: CacheKey, place: Place, nowMs: number, maxAgeMs?: number): StoredReply | null;
-  /**
-   * The question of a request without a stored reply; null: nothing but its own reply answers it.
-   * @param scrub what counts as personal data in it
-   */
-  ask(key: CacheKey, exchange: Exchange, request: ModelRequest, scrub: PiiScope, place: Place): Asked | null;
+  /** The question of a request without a stored reply; null: nothing but its own reply answers it. */
+  ask(key: CacheKey, exchange: Exchange, request: ModelRequest, place: Place): Asked | null;
   /** Looks for the reply to a question that asks the same. @param nowMs monotonic ms */
   near(asked: Asked, exchange: Exchange, nowMs: number): Near;
   /** Finds out what takes milliseconds. */

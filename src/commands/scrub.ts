@@ -1,13 +1,22 @@
 /** `sidegate scrub FILE`: what would be found in a text, without the values themselves. */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { Cancellation } from '../base/cancellation.ts';
+import { Refusal } from '../base/errors.ts';
+import { silent } from '../base/telemetry.ts';
 import { loadConfig } from '../config/load.ts';
 import { configSchema } from '../config/schema.ts';
-import { findPii } from '../native/pii.ts';
+import { nativeEndpoint } from '../native/inspect.ts';
+import { findPii, promptTexts } from '../native/pii.ts';
 import { createScrubPolicies } from '../scrub/policy.ts';
+import { createRecogniser } from '../scrub/recogniser/recogniser.ts';
+import type { RecogniserSettings } from '../scrub/recogniser/settings.ts';
 import type { Shell } from './shell.ts';
 
-/** Prints a line for each finding: place, kind and length. Exit code 0; 1 if the configuration has faults. */
+/**
+ * Prints a line for each finding: place, kind and length. Exit code 0; 1 if the configuration has faults, or its recogniser
+ * could not be asked.
+ */
 export async function scrubCommand(args: string[], shell: Shell): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
@@ -25,10 +34,12 @@ export async function scrubCommand(args: string[], shell: Shell): Promise<number
     return 1;
   }
   const settings = loaded === null ? configSchema.parse({}).scrub : loaded.config.scrub;
-  const { request } = createScrubPolicies(settings, Buffer.alloc(32)).of('');
+  const { request, recognises } = createScrubPolicies(settings, Buffer.alloc(32)).of('');
   const text = await readFile(path, 'utf8');
+  const { recogniser } = settings;
+  const asked = recogniser !== undefined && recognises ? await ask(text, recogniser, shell) : undefined;
   const begunMs = performance.now();
-  const found = findPii(request.policy, text, '');
+  const found = findPii(request.policy, text, '', asked instanceof Refusal ? undefined : asked);
   const tookMs = performance.now() - begunMs;
   const bytes = Buffer.from(text);
   let line = 1;
@@ -47,5 +58,22 @@ export async function scrubCommand(args: string[], shell: Shell): Promise<number
     shell.print(`${path}:${line}:${column}: ${request.names[kind]}, ${end - start} bytes\n`);
   }
   shell.print(`${found.length / 3} found in ${bytes.length} bytes, ${tookMs.toFixed(3)} ms\n`);
-  return 0;
+  if (!(asked instanceof Refusal)) return 0;
+  shell.printError(`${asked.text}\n`);
+  return 1;
+}
+
+/** What the recogniser of a configuration finds in a text. */
+async function ask(
+  text: string,
+  settings: RecogniserSettings,
+  { env }: Shell,
+): Promise<Uint32Array | Refusal | undefined> {
+  const world = { clock: () => performance.now(), env, telemetry: silent };
+  const recogniser = createRecogniser({ ...settings, onFailure: 'refuse' }, world);
+  const body = Buffer.from(JSON.stringify({ messages: [{ content: text }] }));
+  const waits = { cancellation: new Cancellation(), deadlineMs: Number.POSITIVE_INFINITY };
+  const found = await recogniser.find(promptTexts(body, nativeEndpoint.Chat), waits);
+  recogniser.close();
+  return found ?? undefined;
 }

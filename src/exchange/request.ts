@@ -28,6 +28,8 @@ export interface ModelRequest {
   readonly findings: Findings;
   /** Placeholder → masked value; null: nothing was masked. */
   readonly masked: ReadonlyMap<string, string> | null;
+  /** Whether a recogniser looked at it; false: it couldn't, and the request passes; undefined: none was to. */
+  readonly checked?: boolean;
   /** SHA-256 of the body as received, hex. */
   readonly digest: string;
   /** HMAC-SHA-256 of the SHA-256 of `body`, hex; the only trace of the prompt in a record. */

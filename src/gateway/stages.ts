@@ -1,4 +1,5 @@
 /** Connects the stages to the pipeline: passes each stage its arguments, and stores its results in the passage. */
+import { hash } from 'node:crypto';
 import type { AttemptFailure, AttemptReply } from '../attempt/answer.ts';
 import { attempt } from '../attempt/attempt.ts';
 import { denyEndpoint, denyModel } from '../authenticate/authenticate.ts';
@@ -16,17 +17,16 @@ import type { Identity } from '../exchange/identity.ts';
 import { priorityOf } from '../exchange/priority.ts';
 import type { Reply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { inspectRequest } from '../inspect/by-size.ts';
 import type { Permit } from '../limit/permit.ts';
 import type { Passage } from '../passage.ts';
 import { denyForeign, mayName } from '../route/named-objects.ts';
 import { keepsForOne, routeObject } from '../route/objects.ts';
 import { route } from '../route/route.ts';
-import type { ScrubPolicy } from '../scrub/policy.ts';
 import type { Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
 import { livingFirst } from '../upstream/living.ts';
 import { type Plan, type Provider, type Step, type Target, withOwnCredential } from '../upstream/target.ts';
+import { look, lookAgain } from './look.ts';
 
 /** The request as the stages after `route` see it. */
 export interface Work {
@@ -59,37 +59,19 @@ export function examine(
     const denied = names ? denyModel(identity, request.model) : null;
     return denied !== null && !passage.observes(denied) ? denied : request;
   };
-  const inspected = inspectBody(stages.policies.of(identity.tenant), passage);
+  const inspected = look(stages.policies.of(identity.tenant), passage);
   return inspected instanceof Promise ? inspected.then(checked) : checked(inspected);
 }
 
-/** Inspects the body under a scrub policy. */
-function inspectBody(
-  policy: ScrubPolicy,
-  passage: Passage,
-): ModelRequest | Refusal | Promise<ModelRequest | Refusal> {
-  const { exchange, stages } = passage;
-  const { digestKey, routes, aside } = stages;
-  passage.policy = policy;
-  const inspecting = { scope: policy.request, digestKey, classify: routes.classifies };
-  const keep = (request: ModelRequest | Refusal): ModelRequest | Refusal => {
-    if (!(request instanceof Refusal)) passage.request = request;
-    return request;
-  };
-  const inspected = inspectRequest(exchange, inspecting, aside, passage.deadlineMs);
-  return inspected instanceof Promise ? inspected.then(keep) : keep(inspected);
-}
-
-/** Inspects the body again if its route, which is only known by its model, has a scrub policy of its own. */
+/** The work with what a second look at the body found, where one was needed. */
 function rescrub(work: Work, passage: Passage): Work | Refusal | Promise<Work | Refusal> {
-  const policy = passage.stages.policies.ofRoute(work.identity.tenant, work.plan.pattern);
-  if (policy === null) return work;
   const renewed = (request: ModelRequest | Refusal): Work | Refusal => {
     if (request instanceof Refusal) return request;
     return { ...work, request, nowMs: passage.stages.clock() };
   };
-  const inspected = inspectBody(policy, passage);
-  return inspected instanceof Promise ? inspected.then(renewed) : renewed(inspected);
+  const looked = lookAgain(work.identity.tenant, work.plan.pattern, passage);
+  if (looked === null) return work;
+  return looked instanceof Promise ? looked.then(renewed) : renewed(looked);
 }
 
 /** A request that states no longest reply gets its route's. */
@@ -233,8 +215,8 @@ export function lookUp(work: Work, vault: Vault | null, passage: Passage): Looke
   const { identity, request, plan, nowMs } = work;
   const control = cacheControl(exchange);
   const place = stages.cache.place(identity.tenant, plan.pattern);
-  const key = stages.cache.key(exchange, identity, request, place, {
-    policy: passage.policy?.name ?? '',
+  const key = stages.cache.key(exchange, identity, asLeaving(request), place, {
+    policy: `${passage.policy?.name ?? ''}${request.checked === false ? ' unchecked' : ''}`,
     routeVersion: plan.version,
     credential: credentialScope(exchange, plan),
   });
@@ -254,6 +236,15 @@ export function lookUp(work: Work, vault: Vault | null, passage: Passage): Looke
     return cancellation.reason === null ? rest(later) : cancelRefusal(cancellation);
   });
 }
+
+/**
+ * A request with a digest of what leaves, too: a stored reply holds placeholders for what a recogniser found, which may be
+ * something else the next time.
+ */
+const asLeaving = (request: ModelRequest): ModelRequest =>
+  request.checked === undefined
+    ? request
+    : { ...request, digest: hash('sha256', `${request.digest}${hash('sha256', request.body)}`) };
 
 /** What the cache has for a request; null: nothing. */
 type Looked = Reply | Refusal | null;
@@ -293,7 +284,7 @@ function alike(
   const { exchange, stages, policy } = passage;
   if (policy === null || !(read || write)) return null;
   const { cache } = stages;
-  const asked = cache.ask(key, exchange, request, policy.request, place);
+  const asked = cache.ask(key, exchange, request, place);
   passage.asked = asked;
   if (asked === null || !read) return null;
   const serve = ({ hit, judging }: Near): Reply | null => {

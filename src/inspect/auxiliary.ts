@@ -100,7 +100,7 @@ function modelOf(
  * The content of a form, as JSON that is inspected like any other body: its texts, and a digest of everything else. It
  * leaves out the boundary, which SDKs generate anew each time, so that a repeated request has the same digest.
  */
-function factsOf(form: Form, body: Buffer): Buffer | Refusal {
+export function factsOf(form: Form, body: Buffer): Buffer | Refusal {
   const model = textOf(form, 'model', body);
   const stream = textOf(form, 'stream', body);
   const count = textOf(form, 'n', body);

@@ -81,6 +81,7 @@ export const bodyFlags = {
   background: flag.BACKGROUND,
   resident: flag.RESIDENT,
   audio: flag.AUDIO,
+  questionPersonal: flag.QUESTION_PERSONAL,
   code: flag.CODE,
 };
 
@@ -123,7 +124,8 @@ export function inspect(
   classified: boolean,
   key: Buffer,
 ): Inspection | BodyFault {
-  const edited = native.inspect(body, endpoint, scope.policy, scope.tenant, classified, key, regs, digests);
+  const { policy, tenant, recognised } = scope;
+  const edited = native.inspect(body, endpoint, policy, tenant, classified, key, regs, digests, recognised);
   if (reg(at.Status) !== status.Fine) return readFault();
   const flags = reg(at.Flags);
   const maxTokens = reg(at.TokensMax);

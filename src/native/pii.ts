@@ -28,9 +28,19 @@ export const policyOf = (rules: PiiRule[], allowed: string[], key: Buffer): PiiP
 /** A policy in use by its number, for another thread. Throws if there is none. */
 export const policyNumbered = (number: number): PiiPolicy => native.PiiPolicy.numbered(number);
 
-/** The values in a text: for each its kind's number, start and end, in bytes. @param label what the text is called */
-export const findPii = (policy: PiiPolicy, text: string, label: string): number[] =>
-  native.piiFind(policy, text, label);
+/**
+ * The values in a text: for each its kind's number, start and end, in bytes.
+ * @param label what the text is called
+ * @param recognised what a recogniser found in it, as `PiiScope` has it
+ */
+export const findPii = (policy: PiiPolicy, text: string, label: string, recognised?: Uint32Array): number[] =>
+  native.piiFind(policy, text, label, recognised);
+
+/** The texts of a request that a recogniser is asked about, and the number of each among the body's strings. */
+export type PromptTexts = Readonly<Binding.PromptTexts>;
+
+/** What a recogniser is asked about: what a model reads of messages, system text, and what tools are given and give. */
+export const promptTexts: (body: Buffer, endpoint: Binding.Endpoint) => PromptTexts = native.promptTexts;
 
 /** A text that comes in pieces, whose values are replaced. */
 export const { PiiStream } = native;
@@ -42,6 +52,8 @@ export interface PiiScope {
   readonly names: readonly string[];
   /** The tenant, UTF-8: another's values have other placeholders. */
   readonly tenant: Buffer;
+  /** What a recogniser found in the texts of one request, as `native.inspect` takes it; undefined: none was asked. */
+  readonly recognised?: Uint32Array;
 }
 
 /** A scope as another thread can take it: objects of the native core belong to their thread. */

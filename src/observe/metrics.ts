@@ -11,6 +11,7 @@ import type { Engine } from '../upstream/target.ts';
 import { type CacheMetrics, createCacheMetrics } from './cache-metrics.ts';
 import { collectEngines } from './engine-metrics.ts';
 import { createLeaseMetrics, type LeaseMetrics } from './lease-metrics.ts';
+import { createRecogniserMetrics, type RecogniserMetrics } from './recogniser-metrics.ts';
 import type { ExchangeRecord } from './record.ts';
 import { registerState, type StateGauges } from './state-metrics.ts';
 import { createDistribution, createTally } from './tally.ts';
@@ -42,7 +43,7 @@ export interface Gauges extends StateGauges {
 }
 
 /** The metrics of a sidecar: each method counts one event. */
-export interface Metrics extends LeaseMetrics, CacheMetrics {
+export interface Metrics extends LeaseMetrics, CacheMetrics, RecogniserMetrics {
   readonly registry: Registry;
   /** A request is finished. */
   record(record: ExchangeRecord): void;
@@ -192,6 +193,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     count: (result) => counts.add(1, result),
     ...upstream,
     ...leases,
+    ...createRecogniserMetrics(registry),
     batchRefused: (reason) => batchRefused.add(1, reason),
     jwks: (issuer, ok) => jwks.add(1, issuer, ok ? 'ok' : 'failed'),
     limit: (limit, event) => limits.add(1, limit, event),

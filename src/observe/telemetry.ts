@@ -150,6 +150,11 @@ export function createObserver(
     cacheEmbedding: metrics.cacheEmbedding,
     cacheEmbedder: (why) => (why === null ? say(log, 'embedderUp') : say(log, 'embedderDown', { why })),
     cacheVerifier: (why) => (why === null ? say(log, 'verifierReady') : say(log, 'verifierMissing', { why })),
+    recogniserCheck: metrics.recogniserCheck,
+    recogniser(up, why) {
+      metrics.recogniser(up);
+      say(log, up ? 'recogniserUp' : 'recogniserDown', up ? {} : { why });
+    },
     defect: (requestId, cause) => say(log, 'defect', { requestId, stack: placeOf(cause) }),
   };
 }

@@ -1,6 +1,14 @@
 /** What is done with each kind of personal data: by tenant and route, in requests and replies. */
 import { hash } from 'node:crypto';
-import { type PiiPolicy, type PiiRule, type PiiScope, piiAction, piiKinds, policyOf } from '../native/pii.ts';
+import {
+  type PiiKind,
+  type PiiPolicy,
+  type PiiRule,
+  type PiiScope,
+  piiAction,
+  piiKinds,
+  policyOf,
+} from '../native/pii.ts';
 import { type ActionName, usualAction } from './action.ts';
 import type { ScrubPolicySettings, ScrubSettings } from './settings.ts';
 
@@ -11,6 +19,8 @@ export interface ScrubPolicy {
   readonly reply: PiiScope | null;
   /** Some kind is changed in requests, or refused. */
   readonly acts: boolean;
+  /** A recogniser must see the texts of requests. */
+  readonly recognises: boolean;
   /** Names of the kinds that requests are refused for. */
   readonly blocked: ReadonlySet<string>;
   /** Names the policy in cache keys. */
@@ -61,7 +71,6 @@ const scopesMax = 1000;
 const compiledMax = 1000;
 
 type Actions = Readonly<Record<string, ActionName | undefined>>;
-const usual: Actions = Object.fromEntries(piiKinds.map((kind) => [kind.name, usualAction(kind)]));
 type Own = ScrubSettings['custom'][number];
 
 /** The rule of a kind of the configuration's own. */
@@ -76,6 +85,11 @@ export function createScrubPolicies(settings: ScrubSettings, fallbackSecret: Buf
   const key = settings.secret === undefined ? fallbackSecret : Buffer.from(settings.secret);
   const names = [...piiKinds, ...settings.custom].map(({ name }) => name);
   const allowed = [...builtInAllowed, ...settings.allow];
+  const recognised = new Set<string>(Object.values(settings.recogniser?.entities ?? {}));
+  const isFound = ({ name, recognised: only }: PiiKind): boolean => !only || recognised.has(name);
+  const usual: Actions = Object.fromEntries(
+    piiKinds.map((kind) => [kind.name, isFound(kind) ? usualAction(kind) : 'off']),
+  );
   const scopes = new Map<ScrubPolicySettings | undefined, Map<string, ScrubPolicy>>();
 
   const compiled = new Map<string, PiiPolicy>();
@@ -118,6 +132,7 @@ export function createScrubPolicies(settings: ScrubSettings, fallbackSecret: Buf
       acts:
         piiKinds.some(({ name }) => isAct(chosen[name])) ||
         settings.custom.some(({ action }) => isAct(action)),
+      recognises: [...recognised].some((name) => chosen[name] !== 'off'),
       blocked: new Set(blocked.map(({ name }) => name)),
       exported() {
         exported ??= exportScope();
@@ -126,7 +141,14 @@ export function createScrubPolicies(settings: ScrubSettings, fallbackSecret: Buf
       // Replies are kept with placeholders: those of another key could not be restored.
       name: hash(
         'sha256',
-        JSON.stringify([request.text, reply.text, settings.custom, allowed, key.toString('hex')]),
+        JSON.stringify([
+          request.text,
+          reply.text,
+          settings.custom,
+          settings.recogniser?.entities ?? {},
+          allowed,
+          key.toString('hex'),
+        ]),
       ),
     };
   };

@@ -3,14 +3,17 @@ import { z } from 'zod';
 import { modelPattern, name, secret } from '../base/settings.ts';
 import { piiKinds } from '../native/pii.ts';
 import { actionNames } from './action.ts';
+import { recogniser } from './recogniser/settings.ts';
 
 const action = z.enum(actionNames);
 /** A reply can't be refused: its beginning may have been sent. */
 const replyAction = action.exclude(['block']);
 
-const kindNames = piiKinds.map((kind) => kind.name) as [string, ...string[]];
-
-const kindName = z.enum(kindNames);
+const kindName = z.enum(piiKinds.map((kind) => kind.name) as [string, ...string[]]);
+/** Replies aren't sent to a recogniser. */
+const replyKindName = kindName.exclude(
+  piiKinds.filter(({ recognised }) => recognised).map(({ name }) => name),
+);
 
 /** Actions by kind that differ from the others. */
 const differing = {
@@ -19,7 +22,7 @@ const differing = {
     .default({})
     .meta({ description: 'Actions in requests, by kind.' }),
   reply: z
-    .partialRecord(kindName, replyAction)
+    .partialRecord(replyKindName, replyAction)
     .default({})
     .meta({ description: 'Actions in replies, by kind.' }),
 };
@@ -72,6 +75,10 @@ export const scrub = z
       .max(16)
       .default([])
       .meta({ description: 'Kinds of your own: a pattern or a list of words each.' }),
+    recogniser: recogniser.optional().meta({
+      description:
+        'An external recogniser of names, places and organisations, which have no form that could be looked for. Unset: none.',
+    }),
     tenants: z
       .record(name, scrubPolicy)
       .default({})

@@ -32,6 +32,7 @@ import { createReplay, type Replay } from '../replay/replay.ts';
 import { createObjectTable } from '../route/objects.ts';
 import { createRouteTable } from '../route/route.ts';
 import { createScrubPolicies } from '../scrub/policy.ts';
+import { createRecogniserRoom, type RecogniserRoom } from '../scrub/recogniser/room.ts';
 import type { Stages } from '../stages.ts';
 import { lockStore, openStore, type Store } from '../store/database.ts';
 import { createOwners, type Owners, ownerTables } from '../store/owners.ts';
@@ -73,6 +74,7 @@ export interface Rooms {
   /** Null: no key is stored. */
   readonly keySync: KeySync | null;
   readonly callers: Callers;
+  readonly recogniser: RecogniserRoom;
   /** Whose objects at providers are whose. */
   readonly owners: Owners;
   /** Key of the request digests if the configuration has none. */
@@ -204,6 +206,7 @@ export async function openRooms(
     hints,
     callers: createCallers(opened?.keys ?? null, { ...world, telemetry: observer }),
     owners,
+    recogniser: createRecogniserRoom({ ...world, telemetry: observer }),
     digestKey: randomBytes(32),
     scrubSecret: randomBytes(32),
     kept:
@@ -298,6 +301,7 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
     config,
     keyring,
     policies: createScrubPolicies(config.scrub, rooms.scrubSecret),
+    recogniser: rooms.recogniser.update(config.scrub.recogniser),
     digestKey: digestKey === undefined ? rooms.digestKey : Buffer.from(digestKey),
     replay: rooms.replay,
     limiter: rooms.limiter,

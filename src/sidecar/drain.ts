@@ -47,6 +47,7 @@ export async function release(rooms: Rooms, reloading: Promise<unknown>): Promis
   // An open simulator would keep the process alive.
   await rooms.upstreams.close();
   rooms.callers.close();
+  rooms.recogniser.close();
   await rooms.followers.close(lastReadMs);
   rooms.owners.close();
   rooms.kept?.budgets.close();

@@ -327,6 +327,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
     config,
     keyring: createKeyring(config.authenticate),
     policies: createScrubPolicies(config.scrub, Buffer.alloc(32)),
+    recogniser: null,
     digestKey: Buffer.alloc(32),
     replay: createReplay(config.replay, clock),
     limiter: createLimiter(config, { estimator, clock, wallClock: Date.now, telemetry: silent }),

@@ -279,6 +279,7 @@ describe('metrics', () => {
     metrics.charge('', { target: '', usage: noUsage, costNanoUsd: null });
     metrics.count('counted');
     metrics.connectionsSpent('p');
+    metrics.recogniserCheck('checked', 1);
     return metrics.registry.metrics();
   }
 

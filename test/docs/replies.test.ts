@@ -12,6 +12,7 @@ import { ask, type Sending } from '../support/client.ts';
 import { codesIn, firstCodes, readDocument } from '../support/documents.ts';
 import { makeSigningKey, type SigningKey, startIssuer, type TestIssuer } from '../support/issuer.ts';
 import { passedPath, passing } from '../support/passing.ts';
+import { unheard } from '../support/recogniser.ts';
 import { anthropicWire, openaiWire, testModel, type Wire, wires } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
 import { standingTime } from '../support/time.ts';
@@ -111,11 +112,9 @@ const ways: Readonly<Record<ErrorCode, (wire: Wire) => Promise<Answer>>> = {
     send(wire, { path: '/v1/cache/feedback', body: { request_id: 'req_1', correct: false } }),
   invalid_header: (wire) => send(wire, { headers: { 'x-sidegate-timeout': 'soon' } }),
   pii_blocked: (wire) =>
-    send(
-      wire,
-      { body: wire.request('Write to alice@example.com') },
-      { scrub: { request: { email: 'block' } } },
-    ),
+    send(wire, { body: wire.request('To a@b.cc') }, { scrub: { request: { email: 'block' } } }),
+  recogniser_down: (wire) => send(wire, { body: wire.request('Ann') }, unheard()),
+  text_unchecked: (wire) => send(wire, { body: wire.request('a'.repeat(2000)) }, unheard(1024)),
   not_capable: (wire) =>
     send(
       wire,

@@ -9,9 +9,10 @@ import { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
 import { startReceiver } from '../support/otlp-receiver.ts';
+import { recognises } from '../support/recogniser.ts';
 import { startRedis } from '../support/redis.ts';
 import { wires } from '../support/replies.ts';
-import { answers } from '../support/upstream.ts';
+import { answers, startUpstream } from '../support/upstream.ts';
 
 /** A value of each sort, by its kind: what is recognised by form, by check digit, by its words, by its prefix. */
 const planted = {
@@ -113,5 +114,72 @@ test.each(wires.flatMap((wire) => actions.map((action) => [wire.name, action, wi
     for (const [place, text] of Object.entries(places))
       for (const value of [...Object.values(planted), replied])
         expect(text.includes(value), `${value} in ${place}`).toBe(false);
+  },
+);
+
+/** Names that a recogniser finds. */
+const names = {
+  'Quillian Featherstonehaugh': 'PERSON',
+  'Zzyzx Überlingen': 'LOCATION',
+  'Vexotronix AG': 'ORGANIZATION',
+};
+
+test.each(wires.flatMap((wire) => actions.map((action) => [wire.name, action, wire] as const)))(
+  '%s: a name that is set to %s is nowhere but with its caller and the recogniser',
+  async (_, action, wire) => {
+    const folder = await mkdtemp(join(tmpdir(), 'sidegate-canary-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const redis = await startRedis();
+    onTestFinished(() => redis.stop());
+    const receiver = await startReceiver();
+    const recogniser = await startUpstream(recognises(names));
+    onTestFinished(() => recogniser.close());
+    const gate: Gate = await startGate([answers(wire, 'Done')], {
+      scrub: {
+        secret: 'a secret of sixteen characters',
+        request: { person: action, location: action, organisation: action },
+        recogniser: { url: recogniser.baseUrl, timeoutMs: 30_000 },
+      },
+      cache: { enabled: true, secret: 'a secret of sixteen characters' },
+      store: { path: join(folder, 'store.db') },
+      sync: { redis: redis.url },
+      observe: {
+        recent: 100,
+        ledger: { path: join(folder, 'ledger.db') },
+        otlp: { endpoint: receiver.url, metricsEveryMs: 1000 },
+      },
+    });
+    const messages = [
+      { role: 'user', content: `Who is ${Object.keys(names).join(' of ')}?` },
+      { role: 'assistant', content: 'Say more' },
+      { role: 'user', content: `What does ${Object.keys(names).join(' in ')} do all day?` },
+    ];
+    const statuses: number[] = [];
+    for (const stream of [false, true, false]) {
+      const body = wire.request('', { model: ownModel(wire), messages, stream });
+      statuses.push((await gate.post(wire.path, JSON.stringify(body))).status);
+    }
+    const metrics = await gate.sidecar.metrics();
+    const recent = await (await fetch(`${gate.sidecar.adminUrl}/api/requests`)).text();
+    const shared = await dump(redis.url);
+    await gate.stop();
+    const places = {
+      log: gate.sidecar.logText(),
+      metrics,
+      recent,
+      redis: shared,
+      files: await filesIn(folder),
+      traces: receiver.text(),
+      upstream: gate.upstream.calls.map(({ body: sent }) => sent).join('\n'),
+    };
+    expect(statuses).toEqual(action === 'block' ? [400, 400, 400] : [200, 200, 200]);
+    expect(recogniser.calls).toHaveLength(1);
+    expect(places.recent).toContain('person');
+    for (const [place, text] of Object.entries(places))
+      for (const part of Object.keys(names).flatMap((name) =>
+        name.split(' ').filter(({ length }) => length > 2),
+      ))
+        for (const form of [part, Buffer.from(part).toString('latin1')])
+          expect(text.includes(form), `${form} in ${place}`).toBe(false);
   },
 );

@@ -325,6 +325,8 @@ export function expect(body: Buffer, endpoint: number, kinds: number, valuesMax:
   const model = lookup(root, 'model');
   const options = endpoint === 0 ? lookup(root, 'stream_options') : undefined;
   const asked = question(root, endpoint);
+  const personal =
+    asked !== undefined && edits.some(({ start, end }) => asked.start < start && end < asked.end);
   const prompt = ['messages', 'system', 'input', 'prompt', 'tools'];
   const texts = root.members
     .filter((member) => prompt.includes(member.key.text))
@@ -333,7 +335,7 @@ export function expect(body: Buffer, endpoint: number, kinds: number, valuesMax:
   const head = [
     model ? moved(model.start + 1) : 0,
     model ? moved(model.end - 1) : 0,
-    flags(root, endpoint),
+    flags(root, endpoint) | (personal ? 1 << 18 : 0),
     most(root, endpoint) ?? 0xffff_ffff,
     limit(root, endpoint, 'n') ?? 1,
     texts.reduce((sum, { node }) => sum + Buffer.byteLength(node.text), 0),

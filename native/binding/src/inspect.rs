@@ -14,21 +14,22 @@ use sidegate_core::tier::features::{FEATURES, SHAPES, TIERS};
 use sidegate_core::tier::lexicon::LEXICON;
 
 use crate::numbers::Endpoint;
-use crate::pii::PiiPolicy;
+use crate::pii::{PiiPolicy, recognised_from};
 use crate::{invalid, require_room};
 
 /// Looks a request body through in one pass, and replaces personal data by placeholders.
 ///
 /// `policy`: what is replaced, and by what. `scope`: whose values they are, UTF-8; another's have other
-/// placeholders. `classify`: put it in a tier.
+/// placeholders. `recognised`: what a recogniser found in its texts, in their order; for each value the number of its
+/// string, its kind's number, start and end in the bytes of its text. `classify`: put it in a tier.
 /// `key`: of the HMAC over the body that leaves.
 /// `regs`: at least `bodySize.INSPECT_HEAD` registers, and `bodySize.VALUE` for each distinct value that may be found;
 /// see `BodyRegister`.
 /// `digests`: 64 bytes, written only when the status is `Fine`: SHA-256 of the body, then HMAC-SHA-256 of
 /// the SHA-256 of the body that leaves.
 ///
-/// Returns the edited body if something was replaced. Throws on an unknown endpoint, or arrays that are
-/// too short.
+/// Returns the edited body if something was replaced. Throws on an unknown endpoint, a recognised value without a kind,
+/// or arrays that are too short.
 #[napi(catch_unwind)]
 #[allow(clippy::too_many_arguments)]
 pub fn inspect<'env>(
@@ -41,13 +42,15 @@ pub fn inspect<'env>(
     key: &[u8],
     mut regs: Uint32ArraySlice,
     mut digests: Uint8ArraySlice,
+    recognised: Option<Uint32ArraySlice>,
 ) -> Result<Option<BufferSlice<'env>>> {
     let policy = policy.inner();
     let scope = std::str::from_utf8(scope).map_err(|_| invalid("scope must be UTF-8"))?;
     require_room(regs.len(), INSPECT_HEAD)?;
     require_room(digests.len(), 64)?;
     let values_max = values_max(regs.len());
-    let inspection = look(body, endpoint.into(), policy, scope, classify, key, values_max);
+    let recognised = recognised_from(recognised.as_deref())?;
+    let inspection = look(body, endpoint.into(), policy, scope, &recognised, classify, key, values_max);
     // SAFETY: the body and the key are not looked at any more, so these are the only views even of memory
     // they share.
     write_inspection(&inspection, unsafe { regs.as_mut() });

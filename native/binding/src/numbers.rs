@@ -153,6 +153,7 @@ constants!(
         BACKGROUND,
         RESIDENT,
         AUDIO,
+        QUESTION_PERSONAL,
         CODE,
         TIER_SHIFT,
     }

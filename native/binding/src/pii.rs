@@ -8,12 +8,15 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use sidegate_core::pii::custom::Custom;
 use sidegate_core::pii::document::scrub_document as scrub;
-use sidegate_core::pii::finder::{Finding, Search};
+use sidegate_core::pii::finder::Finding;
 use sidegate_core::pii::kinds::KINDS;
 use sidegate_core::pii::policy::{Action, CustomKind, KINDS_MAX, Policy};
+use sidegate_core::pii::recognised::Recognised;
+use sidegate_core::pii::scrub::values_in;
 use sidegate_core::pii::stream::Stream;
+use sidegate_core::request::inspect::texts;
 
-use crate::numbers::PiiAction;
+use crate::numbers::{Endpoint, PiiAction};
 use crate::{invalid, require_room};
 
 /// A kind of personal data.
@@ -29,6 +32,8 @@ pub struct PiiKind {
     pub secret: bool,
     /// Replaced unless configured otherwise.
     pub on: bool,
+    /// Found by an external recogniser only.
+    pub recognised: bool,
 }
 
 /// All kinds of personal data, by number.
@@ -43,6 +48,7 @@ pub fn pii_kinds() -> Vec<PiiKind> {
             several: text(kind.several),
             secret: kind.secret,
             on: kind.on,
+            recognised: kind.recognised,
         })
         .collect()
 }
@@ -141,16 +147,53 @@ impl PiiPolicy {
 }
 
 /// The values in a text: for each its kind's number, then where it begins and ends, in bytes of UTF-8. `label`: what the
-/// text is called.
+/// text is called. `recognised`: what a recogniser found in it, as for `inspect`. Throws on a recognised value without a
+/// kind.
 #[napi(catch_unwind)]
-pub fn pii_find(policy: &PiiPolicy, text: String, label: String) -> Vec<u32> {
-    let policy = policy.inner();
-    let mut search = Search::default();
-    policy.finder.find(&text, &label, &mut search);
-    let mut found = search.found;
-    found.retain(|finding| !policy.allows(&text[finding.range.clone()]));
+pub fn pii_find(
+    policy: &PiiPolicy,
+    text: String,
+    label: String,
+    recognised: Option<Uint32ArraySlice>,
+) -> Result<Vec<u32>> {
+    let mut recognised = recognised_from(recognised.as_deref())?;
+    recognised.iter_mut().for_each(|value| value.string = 0);
+    let found = values_in(policy.inner(), &text, &label, &recognised);
     let numbers = |Finding { kind, range }: Finding| [u32::from(kind), range.start as u32, range.end as u32];
-    found.into_iter().flat_map(numbers).collect()
+    Ok(found.into_iter().flat_map(numbers).collect())
+}
+
+/// Registers of a value that a recogniser found.
+const RECOGNISED: usize = 4;
+
+/// Values that a recogniser found: for each the number of its string, its kind's number, and where it begins and ends.
+/// Throws where there is no such kind, or the list ends in the middle of a value.
+pub(crate) fn recognised_from(values: Option<&[u32]>) -> Result<Vec<Recognised>> {
+    let read = |value: &[u32]| match *value {
+        [string, kind, start, end] if (kind as usize) < KINDS.len() => {
+            Ok(Recognised { string, kind: kind as u8, range: start as usize..end as usize })
+        }
+        _ => Err(invalid("recognised holds no such values")),
+    };
+    values.unwrap_or_default().chunks(RECOGNISED).map(read).collect()
+}
+
+/// What a recogniser is asked about.
+#[napi(object)]
+pub struct PromptTexts {
+    /// What the strings say.
+    pub texts: Vec<String>,
+    /// The number of each among the body's strings, rising.
+    pub strings: Vec<u32>,
+}
+
+/// The texts of a request's body that a recogniser is asked about, in their order. None if the body has a fault. Throws on
+/// an unknown endpoint.
+#[napi(catch_unwind)]
+pub fn prompt_texts(body: &[u8], endpoint: Endpoint) -> PromptTexts {
+    let found = texts(body, endpoint.into());
+    let strings = found.iter().map(|text| text.string).collect();
+    PromptTexts { strings, texts: found.into_iter().map(|text| text.text).collect() }
 }
 
 /// A text that comes in pieces, whose values are replaced.

@@ -51,7 +51,7 @@ fn main() {
             let actions: Vec<_> = KINDS.iter().map(|kind| (kind.name, action)).collect();
             let policy = Policy::new(&actions, Vec::new(), &[], b"key").expect("all kinds are known");
             time(&format!("inspect, scrub {name}"), calls, || {
-                black_box(inspect(black_box(bytes), Endpoint::Chat, &policy, "", false, b"key", 4096));
+                black_box(inspect(black_box(bytes), Endpoint::Chat, &policy, "", &[], false, b"key", 4096));
             });
         }
     }

@@ -10,7 +10,7 @@ use sidegate_core::request::registers::{ABSENT, INSPECT_HEAD, Register, write_in
 const ALL: [Endpoint; 4] = [Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens];
 
 fn look(body: &str, endpoint: Endpoint) -> Inspection {
-    inspect(body.as_bytes(), endpoint, &Policy::default(), "", false, b"key", 100)
+    inspect(body.as_bytes(), endpoint, &Policy::default(), "", &[], false, b"key", 100)
 }
 
 fn facts(body: &str, endpoint: Endpoint) -> Facts {
@@ -110,7 +110,7 @@ fn the_first_fault_counts_but_grammar_before_all() {
     assert_eq!(chat(" 1"), Verdict::NotAnObject(1));
     assert_eq!(chat("\"a@b.cc\" x"), Verdict::Invalid(9));
     assert_eq!(
-        inspect(b"{\"a\":\"\xff\"", Endpoint::Chat, &Policy::default(), "", false, b"", 0).verdict,
+        inspect(b"{\"a\":\"\xff\"", Endpoint::Chat, &Policy::default(), "", &[], false, b"", 0).verdict,
         Verdict::NotUtf8(6)
     );
     assert_eq!(
@@ -285,7 +285,7 @@ fn reads_a_gemini_request() {
         "tools":[{"functionDeclarations":[{"name":"f","description":"does"}]}],
         "generationConfig":{"maxOutputTokens":50,"candidateCount":2,"responseMimeType":"application/json"}}"#;
     let policy = Policy::new(&[("email", Action::Redact), ("card", Action::Redact)], Vec::new(), &[], b"");
-    let found = inspect(body.as_bytes(), Endpoint::Generate, &policy.unwrap(), "", false, b"key", 100);
+    let found = inspect(body.as_bytes(), Endpoint::Generate, &policy.unwrap(), "", &[], false, b"key", 100);
     assert_eq!(found.verdict, Verdict::Fine);
     assert_eq!(found.facts.flags, flag::IMAGE | flag::TOOLS | flag::STRUCTURED);
     assert_eq!((found.facts.max_tokens, found.facts.n, found.facts.model), (Some(50), Some(2), None));
@@ -336,7 +336,7 @@ fn texts_to_be_embedded_are_counted_without_the_models_that_stand_beside_them() 
 #[test]
 fn endpoints_beside_chat_tell_their_text_and_whether_they_stream() {
     let facts = |body: &str| {
-        let found = inspect(body.as_bytes(), Endpoint::Auxiliary, &Policy::default(), "", false, b"", 0);
+        let found = inspect(body.as_bytes(), Endpoint::Auxiliary, &Policy::default(), "", &[], false, b"", 0);
         assert_eq!(found.verdict, Verdict::Fine, "{body}");
         found.facts
     };

@@ -94,7 +94,7 @@ fn what_a_request_asks_for_that_costs_more_is_read() {
         ),
     ];
     for (endpoint, body, flags) in cases {
-        let found = inspect(body.as_bytes(), endpoint, &Policy::default(), "", false, b"", 0).facts;
+        let found = inspect(body.as_bytes(), endpoint, &Policy::default(), "", &[], false, b"", 0).facts;
         assert_eq!(found.flags & priced, flags, "{body}");
     }
 }

@@ -7,7 +7,7 @@ use sidegate_core::request::inspect::inspect;
 use sidegate_core::request::question::rest;
 
 fn facts(endpoint: Endpoint, body: &str) -> Facts {
-    inspect(body.as_bytes(), endpoint, &Policy::default(), "", false, b"", 0).facts
+    inspect(body.as_bytes(), endpoint, &Policy::default(), "", &[], false, b"", 0).facts
 }
 
 fn asked(endpoint: Endpoint, body: &str) -> Option<&str> {

@@ -2,9 +2,10 @@
 
 use sidegate_core::pii::kinds::KINDS;
 use sidegate_core::pii::policy::{Action, Policy};
+use sidegate_core::pii::recognised::Recognised;
 use sidegate_core::request::endpoint::Endpoint;
-use sidegate_core::request::facts::Verdict;
-use sidegate_core::request::inspect::{Inspection, inspect};
+use sidegate_core::request::facts::{Verdict, flag};
+use sidegate_core::request::inspect::{Inspection, inspect, texts};
 use sidegate_core::request::registers::{INSPECT_HEAD, Register, VALUE, values_max, write_inspection};
 use sidegate_core::shared::digest::{hmac_sha256, sha256};
 
@@ -23,7 +24,7 @@ fn token(value: &str) -> String {
 }
 
 fn look(body: &str, action: Action) -> Inspection {
-    inspect(body.as_bytes(), Endpoint::Chat, &policy(action), "acme", false, b"key", 100)
+    inspect(body.as_bytes(), Endpoint::Chat, &policy(action), "acme", &[], false, b"key", 100)
 }
 
 fn edited(body: &str, action: Action) -> String {
@@ -70,7 +71,8 @@ fn placeholders_lead_back_to_their_values() {
         .collect();
     assert_eq!(values, [[a.as_str(), "a@b.cc"], [&c, "c@d.ee"], [&e, "e@f.gg"]]);
     // Another tenant's are others.
-    let other = inspect(body.as_bytes(), Endpoint::Chat, &policy(Action::Tokenise), "b", false, b"key", 100);
+    let other =
+        inspect(body.as_bytes(), Endpoint::Chat, &policy(Action::Tokenise), "b", &[], false, b"key", 100);
     assert!(!String::from_utf8(other.scrubbed.body.unwrap()).unwrap().contains(&a));
 }
 
@@ -120,7 +122,8 @@ fn each_action_has_its_effect() {
 fn there_is_room_for_so_many_values() {
     let body = r#"{"x":["a@b.cc","a@b.cc","c@d.ee"]}"#;
     let verdict = |values| {
-        inspect(body.as_bytes(), Endpoint::Chat, &policy(Action::Tokenise), "", false, b"", values).verdict
+        inspect(body.as_bytes(), Endpoint::Chat, &policy(Action::Tokenise), "", &[], false, b"", values)
+            .verdict
     };
     assert_eq!(verdict(2), Verdict::Fine);
     assert_eq!(verdict(1), Verdict::TooManyValues(body.find("c@d").unwrap()));
@@ -142,4 +145,62 @@ fn digests_are_of_what_came_and_what_leaves() {
     assert_eq!(inspection.digests[0], sha256(body.as_bytes()));
     let leaves = sha256(br#"{"x":"[EMAIL]"}"#);
     assert_eq!(inspection.digests[1], hmac_sha256(b"key", &leaves));
+}
+
+/// A body, and what a recogniser finds in it: each of these names.
+fn recognised(body: &str, names: &[(&str, &str)], actions: &[(&str, Action)]) -> Inspection {
+    let policy = Policy::new(actions, Vec::new(), &["Bob"], b"secret").unwrap();
+    let found = texts(body.as_bytes(), Endpoint::Chat).into_iter().flat_map(|text| {
+        let values = names.iter().flat_map(|&(name, is)| {
+            let starts: Vec<_> = text.text.match_indices(name).map(|(start, _)| start).collect();
+            starts.into_iter().map(move |start| (kind(is) as u8, start..start + name.len()))
+        });
+        let string = text.string;
+        values.map(move |(kind, range)| Recognised { string, kind, range }).collect::<Vec<_>>()
+    });
+    let found: Vec<_> = found.collect();
+    inspect(body.as_bytes(), Endpoint::Chat, &policy, "acme", &found, false, b"key", 100)
+}
+
+fn leaving(inspection: &Inspection) -> &str {
+    std::str::from_utf8(inspection.scrubbed.body.as_deref().unwrap()).unwrap()
+}
+
+#[test]
+fn what_a_recogniser_finds_is_replaced_like_any_other_value() {
+    let body = r#"{"messages":[{"role":"user","name":"Ann","content":"\u00c9 \ud83d\ude00 Ann, Bob, a@b.cc"},
+        {"content":"\uff21nn\u200b Li"},{"tool_calls":[{"function":{"arguments":"{\"who\":\"A\\u006en Li\"}"}}]}],
+        "user":"Ann","tools":[{"description":"Ann"}]}"#;
+    let names = [("Ann Li", "person"), ("Ann", "person"), ("Bob", "person")];
+    let actions = [("person", Action::Redact), ("email", Action::Redact)];
+    let expected = r#"{"messages":[{"role":"user","name":"Ann","content":"\u00c9 \ud83d\ude00 [PERSON], Bob, [EMAIL]"},
+        {"content":"[PERSON]"},{"tool_calls":[{"function":{"arguments":"{\"who\":\"[PERSON]\"}"}}]}],
+        "user":"Ann","tools":[{"description":"Ann"}]}"#;
+    let inspection = recognised(body, &names, &actions);
+    assert_eq!(leaving(&inspection), expected);
+    assert_eq!(inspection.scrubbed.counts[kind("person")], 3);
+    let off = recognised(body, &names, &[("email", Action::Redact)]);
+    assert!(leaving(&off).contains("Ann, Bob, [EMAIL]"));
+}
+
+#[test]
+fn a_name_that_touches_another_value_is_replaced_with_it() {
+    let body = r#"{"messages":[{"content":"see www.ann.example.com and ann.li@b.cc"}]}"#;
+    let names = [("ann.example", "person"), ("ann.li", "person")];
+    let actions = [("person", Action::Redact), ("domain", Action::Report), ("email", Action::Redact)];
+    let inspection = recognised(body, &names, &actions);
+    assert_eq!(leaving(&inspection), r#"{"messages":[{"content":"see [PERSON] and [EMAIL]"}]}"#);
+}
+
+#[test]
+fn a_question_with_a_name_in_it_is_known_as_personal() {
+    let personal = |question: &str| {
+        let body = format!(
+            r#"{{"messages":[{{"role":"system","content":"Ann"}},{{"role":"user","content":"{question}"}}]}}"#
+        );
+        let inspection = recognised(&body, &[("Ann", "person")], &[("person", Action::Report)]);
+        inspection.facts.flags & flag::QUESTION_PERSONAL != 0
+    };
+    assert!(personal("Who is Ann?"));
+    assert!(!personal("Who is he?"));
 }

@@ -135,7 +135,7 @@ impl Finder {
         for (kind, custom) in &self.custom {
             custom.find(text, |range| found.push(Finding { kind: *kind, range }));
         }
-        merge(found);
+        merge(found, u16::from);
     }
 
     /// Asks one matcher; the end of what it found.
@@ -262,8 +262,8 @@ fn is_part(bytes: &[u8], word: Range<usize>) -> bool {
     }
 }
 
-/// Sorts findings and makes one of those that overlap.
-fn merge(found: &mut Vec<Finding>) {
+/// Sorts findings and makes one of those that overlap, of the kind among theirs with the lowest rank.
+pub(crate) fn merge(found: &mut Vec<Finding>, rank: impl Fn(KindId) -> u16) {
     if found.len() < 2 {
         return;
     }
@@ -271,7 +271,9 @@ fn merge(found: &mut Vec<Finding>) {
     found.dedup_by(|next, last| {
         let overlaps = next.range.start < last.range.end;
         if overlaps {
-            last.kind = last.kind.min(next.kind);
+            if rank(next.kind) < rank(last.kind) {
+                last.kind = next.kind;
+            }
             last.range.end = last.range.end.max(next.range.end);
         }
         overlaps

@@ -37,6 +37,11 @@ pub struct Matcher {
     pub at: fn(spot: &Spot) -> Option<Range<usize>>,
 }
 
+impl Matcher {
+    /// Finds nothing: of a kind whose values only a recogniser finds.
+    pub const NONE: Matcher = Matcher { anchors: &[], at: |_| None };
+}
+
 /// An anchor in a text, and what is around it.
 pub struct Spot<'t> {
     /// The text searched.

@@ -15,5 +15,6 @@ pub mod marks;
 pub mod matcher;
 pub mod number;
 pub mod policy;
+pub mod recognised;
 pub mod scrub;
 pub mod stream;

@@ -6,10 +6,11 @@ use std::ops::Range;
 
 use crate::json::string::Decoded;
 use crate::json::walker::Text;
-use crate::pii::finder::{Finding, Search};
+use crate::pii::finder::{Finding, Search, merge};
 use crate::pii::fold::Folded;
 use crate::pii::kind_set::KindId;
 use crate::pii::policy::{Action, KINDS_MAX, Policy};
+use crate::pii::recognised::{Recognised, Values};
 
 /// Shortest value, in bytes.
 const VALUE_MIN: usize = 3;
@@ -79,6 +80,12 @@ pub struct Scrubber<'b> {
     counts: Vec<u32>,
     restored: usize,
     excess: Option<usize>,
+    /// Where each value begins in the body, whatever becomes of it.
+    places: Vec<usize>,
+    /// How many strings were looked at.
+    looked: u32,
+    /// What a recogniser found.
+    recognised: Values<'b>,
 }
 
 /// Memory for the text that is looked at. It is kept from text to text and from body to body, since to get memory for a
@@ -97,6 +104,40 @@ thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
+/// Finds the values in a text, the string of this number.
+fn find(
+    policy: &Policy,
+    text: &str,
+    label: &str,
+    (string, recognised): (u32, &mut Values),
+    (folded, search): (&mut Folded, &mut Search),
+) {
+    let changed = folded.fold(text);
+    let plain = changed.unwrap_or(text);
+    policy.finder.find(plain, label, search);
+    let found = &mut search.found;
+    if !recognised.is_empty() && recognised.add(string, plain, found) {
+        found.retain(|finding| policy.action(finding.kind) != Action::Off);
+        // What is only reported mustn't keep a name that it touches from being replaced.
+        merge(found, |kind| u16::from(kind) + if policy.action(kind) == Action::Report { 1 << 8 } else { 0 });
+    }
+    if changed.is_some() {
+        found.iter_mut().for_each(|Finding { range, .. }| {
+            *range = folded.offset(range.start)..folded.offset(range.end);
+        });
+    }
+}
+
+/// The values in a text that stands alone, but those that are allowed. `label`: what it is called. `recognised`: what a
+/// recogniser found in it.
+pub fn values_in(policy: &Policy, text: &str, label: &str, recognised: &[Recognised]) -> Vec<Finding> {
+    let Scratch { mut folded, mut search, .. } = Scratch::default();
+    find(policy, text, label, (0, &mut Values::new(recognised)), (&mut folded, &mut search));
+    let mut found = search.found;
+    found.retain(|finding| !policy.allows(&text[finding.range.clone()]));
+    found
+}
+
 impl<'b> Scrubber<'b> {
     /// At most `values_max` distinct values may be found in `body` that are to be restored. `scope`: whose they are.
     pub fn new(body: &'b str, policy: &'b Policy, scope: &'b str, values_max: usize) -> Self {
@@ -112,7 +153,27 @@ impl<'b> Scrubber<'b> {
             counts: Vec::new(),
             restored: 0,
             excess: None,
+            places: Vec::new(),
+            looked: 0,
+            recognised: Values::default(),
         }
+    }
+
+    /// The same with what a recogniser found in the strings, in their order.
+    #[must_use]
+    pub fn with(self, recognised: &'b [Recognised]) -> Self {
+        Scrubber { recognised: Values::new(recognised), ..self }
+    }
+
+    /// Whether there is a value in this part of the body.
+    pub fn found_within(&self, raw: Range<usize>) -> bool {
+        let next = self.places.partition_point(|&place| place < raw.start);
+        self.places.get(next).is_some_and(|&place| place < raw.end)
+    }
+
+    /// How many strings were looked at: the number of the next one.
+    pub fn looked(&self) -> u32 {
+        self.looked
     }
 
     /// Where the first value starts for which there was no room.
@@ -124,8 +185,11 @@ impl<'b> Scrubber<'b> {
     /// the document.
     #[inline]
     pub fn look(&mut self, text: Text, label: Option<Text>) {
+        let string = self.looked;
+        self.looked += 1;
+        let nothing = self.policy.finder.is_empty() && self.recognised.is_empty();
         // Nothing personal is shorter.
-        if self.policy.finder.is_empty() || text.end - text.start < VALUE_MIN {
+        if nothing || text.end - text.start < VALUE_MIN {
             return;
         }
         let raw = &self.body[text.start..text.end];
@@ -134,11 +198,11 @@ impl<'b> Scrubber<'b> {
         let Scratch { decoded, folded, search } = &mut *scratch;
         if text.escaped() {
             let decoded = decoded.read(raw);
-            self.search(decoded.text(), label, (folded, search), |offset| {
+            self.search(string, decoded.text(), label, (folded, search), |offset| {
                 text.start + decoded.raw_offset(offset)
             });
         } else {
-            self.search(raw, label, (folded, search), |offset| text.start + offset);
+            self.search(string, raw, label, (folded, search), |offset| text.start + offset);
         }
         if raw.len() <= KEPT_MAX {
             SCRATCH.set(Some(scratch));
@@ -147,16 +211,14 @@ impl<'b> Scrubber<'b> {
 
     fn search(
         &mut self,
+        string: u32,
         decoded: &str,
         label: &str,
         (folded, search): (&mut Folded, &mut Search),
         raw_offset: impl Fn(usize) -> usize,
     ) {
-        let changed = folded.fold(decoded);
-        self.policy.finder.find(changed.unwrap_or(decoded), label, search);
-        let changed = changed.is_some();
+        find(self.policy, decoded, label, (string, &mut self.recognised), (folded, search));
         for Finding { kind, range } in search.found.drain(..) {
-            let range = if changed { folded.offset(range.start)..folded.offset(range.end) } else { range };
             let raw = raw_offset(range.start)..raw_offset(range.end);
             self.note(kind, &decoded[range], raw);
         }
@@ -169,6 +231,7 @@ impl<'b> Scrubber<'b> {
         self.counts.resize(KINDS_MAX, 0);
         self.known.resize_with(KINDS_MAX, HashMap::new);
         self.counts[usize::from(kind)] += 1;
+        self.places.push(raw.start);
         if matches!(self.policy.action(kind), Action::Block | Action::Report) {
             return;
         }

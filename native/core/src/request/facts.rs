@@ -54,6 +54,8 @@ pub mod flag {
     pub const BACKGROUND: u32 = 1 << 16;
     /// It is to be served in one country, at a surcharge (Anthropic).
     pub const RESIDENT: u32 = 1 << 17;
+    /// There is personal data in the question.
+    pub const QUESTION_PERSONAL: u32 = 1 << 18;
     pub const AUDIO: u32 = 1 << 26;
     /// Only where the request was classified.
     pub const CODE: u32 = 1 << 27;

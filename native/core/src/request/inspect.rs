@@ -2,6 +2,7 @@
 
 use crate::json::walker::Fault;
 use crate::pii::policy::Policy;
+use crate::pii::recognised::{PromptText, Recognised, Texts};
 use crate::pii::scrub::{Scrubbed, Scrubber};
 use crate::request::endpoint::Endpoint;
 use crate::request::facts::{Facts, Verdict};
@@ -34,20 +35,32 @@ pub fn features(body: &[u8], endpoint: Endpoint) -> Option<(Facts, Features)> {
     (inspector.refusal == Verdict::Fine).then_some((inspector.facts, features))
 }
 
+/// The texts of a body that a recogniser is asked about, in their order: what a model reads of messages, system text,
+/// and the arguments and results of tools. None if the body has a fault.
+pub fn texts(body: &[u8], endpoint: Endpoint) -> Vec<PromptText> {
+    let Ok(body) = simdutf8::basic::from_utf8(body) else { return Vec::new() };
+    let nothing = Policy::default();
+    let mut inspector = Inspector::new(body, endpoint, Scrubber::new(body, &nothing, "", 0));
+    inspector.texts = Some(Texts::default());
+    let walked = inspector.walk();
+    walked.ok().and(inspector.texts).map_or(Vec::new(), |texts| texts.found)
+}
+
 /// Inspects `body`: checks it, reads what it says, and replaces the personal data that `policy` is about, of which
-/// there may be at most `values_max` distinct values to restore. `scope`: whose they are. `classify`: puts it in a tier too. `key` is for the digest
-/// of the body that leaves.
+/// there may be at most `values_max` distinct values to restore. `scope`: whose they are. `recognised`: what a recogniser found
+/// in its texts. `classify`: puts it in a tier too. `key` is for the digest of the body that leaves.
 #[allow(clippy::too_many_arguments)]
 pub fn inspect(
     body: &[u8],
     endpoint: Endpoint,
     policy: &Policy,
     scope: &str,
+    recognised: &[Recognised],
     classify: bool,
     key: &[u8],
     values_max: usize,
 ) -> Inspection {
-    match examine(body, endpoint, policy, scope, classify, values_max) {
+    match examine(body, endpoint, policy, scope, recognised, classify, values_max) {
         Ok((facts, scrubbed)) => {
             let plain = sha256(body);
             // Keyed over the digest: hashing a long body a second time would cost as much as all else together.
@@ -64,6 +77,7 @@ fn examine(
     endpoint: Endpoint,
     policy: &Policy,
     scope: &str,
+    recognised: &[Recognised],
     classify: bool,
     values_max: usize,
 ) -> Result<(Facts, Scrubbed), Verdict> {
@@ -71,7 +85,8 @@ fn examine(
         return Err(Verdict::Invalid(u32::MAX as usize));
     }
     let body = simdutf8::compat::from_utf8(body).map_err(|error| Verdict::NotUtf8(error.valid_up_to()))?;
-    let mut inspector = Inspector::new(body, endpoint, Scrubber::new(body, policy, scope, values_max));
+    let scrubber = Scrubber::new(body, policy, scope, values_max).with(recognised);
+    let mut inspector = Inspector::new(body, endpoint, scrubber);
     inspector.gatherer = classify.then(Gatherer::default);
     inspector.walk().map_err(|fault| match fault {
         Fault::Grammar(at) => Verdict::Invalid(at),

@@ -4,6 +4,7 @@ use crate::json::field_names::Key;
 use crate::json::path::Path;
 use crate::json::string::Decoded;
 use crate::json::walker::{Fault, Text, Token, Walker};
+use crate::pii::recognised::Texts;
 use crate::pii::scrub::Scrubber;
 use crate::request::endpoint::Endpoint;
 use crate::request::facts::{Facts, Verdict, flag};
@@ -38,6 +39,8 @@ pub(crate) struct Inspector<'b> {
     asking: Asking,
     /// Where the conversation's texts are, if anyone wants to know.
     pub gatherer: Option<Gatherer>,
+    /// What a recogniser is asked about, if there is one.
+    pub texts: Option<Texts>,
 }
 
 impl<'b> Inspector<'b> {
@@ -59,6 +62,7 @@ impl<'b> Inspector<'b> {
             label: None,
             asking: Asking::default(),
             gatherer: None,
+            texts: None,
         }
     }
 
@@ -330,6 +334,8 @@ impl<'b> Inspector<'b> {
         let Some(text) = self.asking.question else { return };
         self.facts.question = Some((text.start, text.end));
         self.facts.flags |= if text.escaped() { flag::QUESTION_ESCAPED } else { 0 };
+        let personal = self.scrubber.found_within(text.start..text.end);
+        self.facts.flags |= if personal { flag::QUESTION_PERSONAL } else { 0 };
     }
 
     fn close(&mut self) {
@@ -355,11 +361,16 @@ impl<'b> Inspector<'b> {
         // Each text of a batch to be embedded names its model again.
         let named = key == Key::Model && self.endpoint == Endpoint::Generate;
         if self.prompt && !is_label(key) && !named {
-            let raw = &self.body.as_bytes()[text.start..text.end];
+            let raw = &self.body[text.start..text.end];
             self.facts.text_spans += 1;
             self.facts.text_bytes += text.bytes();
-            self.facts.text_chars += char_count(raw) - text.saved_chars;
+            self.facts.text_chars += char_count(raw.as_bytes()) - text.saved_chars;
             self.gatherer.iter_mut().for_each(|gatherer| gatherer.text(self.root, text));
+            // Tools are described by the app; a schema couldn't be followed with other words in it.
+            let described = matches!(self.root, Key::Tools | Key::Functions);
+            if let Some(texts) = self.texts.as_mut().filter(|_| !described) {
+                texts.add(self.scrubber.looked(), raw, text.escaped());
+            }
         } else if place == Place::Message
             && key == Key::Role
             && let Some(gatherer) = &mut self.gatherer
