@@ -71,3 +71,24 @@ test('sentences of every kind, streamed letter by letter, read as if they were w
   });
   expect(differing).toEqual([]);
 });
+
+/** Letters as those of random tokens, so many. */
+const random = (length: number): string => 'aB3xY9kQ7mZ2-w_R5'.repeat(400).slice(0, length);
+
+test.each([
+  [
+    'a web token of an issuer',
+    `Bearer eyJ${random(40)}.eyJ${random(1500)}.${random(342)}, and`,
+    'Bearer [JWT], and',
+  ],
+  ['a session token', `aws_session_token=${random(900)} and`, 'aws_session_token=[PASSWORD] and'],
+  ['a date behind a long month', 'Born September 24, 1991, they say', 'Born [BIRTH_DATE], they say'],
+])('%s is replaced to its end, streamed in pieces of any size', (_, text, wanted) => {
+  expect(whole(text)).toBe(wanted);
+  for (const size of [1, 4, 50, 600, 5000]) {
+    const stream = new PiiStream(scope.policy, 'acme');
+    let out = '';
+    for (let at = 0; at < text.length; at += size) out += stream.push(text.slice(at, at + size), false);
+    expect(out + stream.push('', true), String(size)).toBe(wanted);
+  }
+});

@@ -19,6 +19,9 @@ const RAW_MAX: usize = 6;
 /// How a private key begins and ends.
 const KEY_BEGINS: &str = "-----BEGIN ";
 const KEY_ENDS: &str = "-----END ";
+/// Most bytes of a JSON web token, and how one begins.
+const TOKEN_MAX: usize = 8 * 1024;
+const TOKEN_BEGINS: &str = "eyJ";
 
 /// One text that comes in pieces.
 #[derive(Default)]
@@ -94,7 +97,7 @@ fn hold_from(text: &str, least: usize, spaced_max: usize) -> usize {
     {
         return least + key;
     }
-    let mut from = text.len();
+    let mut from = token_from(text, least);
     for (at, c) in text.char_indices().rev() {
         if at < least || text.len() - at > HELD_MAX {
             break;
@@ -108,7 +111,7 @@ fn hold_from(text: &str, least: usize, spaced_max: usize) -> usize {
                 break;
             }
         }
-        from = at;
+        from = from.min(at);
     }
     // The first word may be the last part of what is given out already.
     let rest = &text[from..];
@@ -119,6 +122,14 @@ fn hold_from(text: &str, least: usize, spaced_max: usize) -> usize {
     // What follows a value must be known too: a whole word ends there.
     let spaced = text.floor_char_boundary(text.len().saturating_sub(spaced_max + 1));
     from.min(spaced).max(least)
+}
+
+/// Where a JSON web token begins that a text may end in: without its last part, nothing says that it is one.
+fn token_from(text: &str, least: usize) -> usize {
+    let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let len = text.bytes().rev().take(TOKEN_MAX).take_while(belongs).count();
+    let start = (text.len() - len).max(least);
+    text[start..].find(TOKEN_BEGINS).map_or(text.len(), |at| start + at)
 }
 
 #[cfg(test)]
@@ -158,6 +169,29 @@ mod tests {
         }
         let letters: Vec<String> = TEXT.chars().map(String::from).collect();
         assert_eq!(scrub(&letters.iter().map(String::as_str).collect::<Vec<_>>()), whole);
+    }
+
+    #[test]
+    fn a_long_token_is_held_to_its_end() {
+        let policy = Policy::new(&[("jwt", Action::Redact)], Vec::new(), &[], b"key").unwrap();
+        let part = |len: usize| format!("eyJ{}", &"aB3xY9-_".repeat(1000)[..len]);
+        for claims in [100, 600, 5000] {
+            let token = format!("{}.{}.{}", part(30), part(claims), &part(340)[3..]);
+            let text = format!("Bearer {token}, and eyJ is no token.");
+            for size in [1, 3, 64] {
+                let mut stream = Stream::default();
+                let pieces = text.as_bytes().chunks(size);
+                let mut out: String = pieces
+                    .map(|piece| stream.push(&policy, "", std::str::from_utf8(piece).unwrap(), false))
+                    .collect();
+                out.push_str(&stream.push(&policy, "", "", true));
+                assert_eq!(out, "Bearer [JWT], and eyJ is no token.", "{claims} by {size}");
+            }
+        }
+        // What only begins like one isn't held for ever.
+        let mut stream = Stream::default();
+        let flood = "eyJ".to_owned() + &"a".repeat(3 * TOKEN_MAX);
+        assert!(stream.push(&policy, "", &flood, false).len() >= 2 * TOKEN_MAX);
     }
 
     #[test]

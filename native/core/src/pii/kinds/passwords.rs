@@ -12,6 +12,8 @@ pub const PASSWORD: Matcher =
 
 /// Longest password.
 const PASSWORD_MAX: usize = 256;
+/// Most bytes of one, as the tokens of a session are.
+const TOKEN_MAX: usize = 4096;
 /// Longest name of a password.
 const NAME_MAX: usize = 48;
 
@@ -143,17 +145,30 @@ fn password_at(spot: &Spot) -> Option<Range<usize>> {
         .find(|scheme| rest.starts_with(scheme.as_bytes()));
     let skip = skip + scheme.map_or(0, |scheme| scheme.len());
     let start = spot.anchor.end + skip;
-    let value = bytes[start..].iter().take(PASSWORD_MAX).take_while(|&&byte| {
+    let len = value_len(&bytes[start..], PASSWORD_MAX);
+    let end = start + len - trailing(&bytes[start..start + len]);
+    if !looks_secret(&bytes[start..end], chosen) {
+        return None;
+    }
+    if len < PASSWORD_MAX {
+        return Some(start..end);
+    }
+    // What is found isn't looked at again, so this takes linear time for all together.
+    let len = value_len(&bytes[start..], TOKEN_MAX);
+    Some(start..start + len - trailing(&bytes[start..start + len]))
+}
+
+/// How long the value is that a text begins with.
+fn value_len(text: &[u8], most: usize) -> usize {
+    let belongs = |&&byte: &&u8| {
         step();
         byte.is_ascii_graphic()
             && !matches!(
                 byte,
                 b'"' | b'\'' | b',' | b';' | b'<' | b'>' | b'(' | b')' | b'{' | b'}' | b'\\' | b'`'
             )
-    });
-    let len = value.count();
-    let end = start + len - trailing(&bytes[start..start + len]);
-    looks_secret(&bytes[start..end], chosen).then_some(start..end)
+    };
+    text.iter().take(most).take_while(belongs).count()
 }
 
 /// Whether a value may be a secret: no word, no reference to where it is kept.
@@ -184,6 +199,15 @@ fn distinct(value: &[u8]) -> u32 {
 mod tests {
     use super::*;
     use crate::pii::finder::found_by;
+
+    #[test]
+    fn long_tokens_are_found_to_their_end() {
+        for len in [255, 256, 257, 1500, 4096] {
+            let token = "aB3xY9kQ7mZ2".repeat(500)[..len].to_owned();
+            let text = format!("aws_session_token={token} and");
+            assert_eq!(found_by(PASSWORD, &text), [token.as_str()], "{len}");
+        }
+    }
 
     #[test]
     fn finds_what_is_called_a_secret() {
