@@ -220,7 +220,8 @@ export const gatewaysTitle = '## Other gateways';
 export function gatewaysSection(rows: readonly BenchRow[]): string {
   const { portkey, litellm } = gatewayVersions;
   const cells = rows.map((row) => {
-    const times = (server: ServerName): string => fixed(compareIn(row, 'sidegate', server).ratio, 1);
+    const times = (server: ServerName): string =>
+      row.values.has(server) ? fixed(compareIn(row, 'sidegate', server).ratio, 1) : '–';
     const servers = ['floor', 'sidegate', 'portkey', 'litellm'] as const;
     const medians = servers.map((server) => medianCell(row, server));
     return [`${row.name}, ${row.unit}`, ...medians, times('portkey'), times('litellm')];

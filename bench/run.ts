@@ -36,6 +36,7 @@ const help = `npm run bench -- [options]
   --gate              only judge the ratios to the floor, with short rounds; exit code 1 when one fails
   --only micro|load|semantic   a part of the full run; RESULTS.md is printed, not written
   --profile MODE      only prints what each stage of a miss, hit or stream costs
+  --prompt-kb N       length of its prompts, instead of 1 KB
   --only byte-path    that section of RESULTS.md alone, which is replaced there
   --rounds N          pairs of rounds for CPU time      --round-ms N       length of a round
   --rss-requests N    requests before memory is read    --micro-ms N       time for each micro benchmark
@@ -64,6 +65,7 @@ const { values } = parseArgs({
     sidegate: { type: 'string', default: '' },
     self: { type: 'boolean', default: false },
     profile: { type: 'string' },
+    'prompt-kb': { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -142,7 +144,8 @@ async function main(): Promise<number> {
   const options = optionsFrom(fullOptions);
   const { only, profile } = values;
   if (profile === 'miss' || profile === 'hit' || profile === 'stream') {
-    const load = { mode: profile, connections: connectionsFull } as const;
+    const promptBytes = 1024 * count(values['prompt-kb'], 1);
+    const load = { mode: profile, connections: connectionsFull, promptBytes } as const;
     for (const line of costLines(await withRig(options, say, (rig) => profileStages(rig, load)))) say(line);
     return 0;
   }

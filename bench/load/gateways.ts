@@ -4,10 +4,12 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { benchKey, freePort, type Server, type ServerOptions, startProgram, work } from './processes.ts';
 
 /** Their versions, so that a run can be repeated. */
-export const gatewayVersions = { portkey: '1.15.2', litellm: '1.110.2' } as const;
+export const gatewayVersions = { portkey: '1.15.2', litellm: '1.80.0' } as const;
 
 const folder = `${work}gateways/`;
 const installMs = 600_000;
+/** They load a hundred times as much code as a proxy needs. */
+const readyMs = 180_000;
 
 function run(program: string, ...args: string[]): void {
   execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'], timeout: installMs });
@@ -25,7 +27,7 @@ export async function startPortkey({ upstreamPort, heapFlags, pinned }: ServerOp
   const port = await freePort();
   const args = [process.execPath, ...heapFlags, program, '--headless', `--port=${port}`];
   const log = `${folder}portkey-${port}.log`;
-  const server = await startProgram('portkey', args, port, { pinned, log, quiet: true });
+  const server = await startProgram('portkey', args, port, { pinned, log, quiet: true, readyMs });
   const host = `http://127.0.0.1:${upstreamPort}/v1`;
   return { ...server, headers: ['x-portkey-provider: openai', `x-portkey-custom-host: ${host}`] };
 }
@@ -60,6 +62,7 @@ export async function startLitellm({ upstreamPort, pinned }: ServerOptions): Pro
     pinned,
     log: `${folder}litellm-${port}.log`,
     quiet: true,
+    readyMs,
     files: [config],
     // Prices from the package, not from the network.
     env: { LITELLM_LOCAL_MODEL_COST_MAP: 'True', LITELLM_MODE: 'PRODUCTION' },

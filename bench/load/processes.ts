@@ -25,7 +25,7 @@ export const work = `${repository}.sidegate/bench/`;
 export const defaultHeapFlags = ['--max-semi-space-size=8'];
 /** The virtual key the clients send. */
 export const benchKey = 'sk-sidegate-bench-0000000000000000';
-const readyWithinMs = 60_000;
+const readyUsualMs = 60_000;
 const pollEveryMs = 2;
 
 /** What can be measured: `direct` is the upstream itself, `raw` bare sockets; the last two are other gateways. */
@@ -136,21 +136,30 @@ function isReady(port: number, path: string): Promise<boolean> {
   return promise;
 }
 
-async function untilReady(child: ChildProcess, name: string, probe: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + readyWithinMs;
+async function untilReady(
+  child: ChildProcess,
+  name: string,
+  withinMs: number,
+  probe: () => Promise<boolean>,
+): Promise<void> {
+  const deadline = performance.now() + withinMs;
   while (!(await probe())) {
     if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode} before it was ready`);
-    if (performance.now() > deadline) throw new Error(`${name} was not ready within ${readyWithinMs} ms`);
+    if (performance.now() > deadline) throw new Error(`${name} was not ready within ${withinMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, pollEveryMs));
   }
 }
 
+const threadNs = (pid: number, thread: string): number =>
+  Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+
+/** CPU time of a process's first thread, µs, where the kernel counts it in ns. */
+export const mainThreadUs = (pid: number): number => threadNs(pid, String(pid)) / 1000;
+
 /** CPU time from the kernel's count in ns if there is one, otherwise in ticks of 10 ms. Ended threads are missing. */
 function cpuUs(pid: number): number {
   let ns = 0;
-  for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    ns += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
-  }
+  for (const thread of readdirSync(`/proc/${pid}/task`)) ns += threadNs(pid, thread);
   if (ns > 0) return ns / 1000;
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
@@ -191,8 +200,9 @@ export async function startProgram(
   name: ServerName,
   args: readonly string[],
   port: number,
-  { pinned, log, quiet = false, files = [], env = {}, ready = () => accepts(port) }: ProgramOptions,
+  options: ProgramOptions,
 ): Promise<Server> {
+  const { pinned, log, quiet = false, files = [], env = {}, readyMs: withinMs = readyUsualMs } = options;
   const [program = '', ...rest] = [...onCores(serverCore, pinned), ...args];
   mkdirSync(work, { recursive: true });
   const out = openSync(log ?? '/dev/null', 'a');
@@ -202,7 +212,7 @@ export async function startProgram(
     env: { ...process.env, ...env },
   });
   closeSync(out);
-  await untilReady(child, name, ready);
+  await untilReady(child, name, withinMs, options.ready ?? (() => accepts(port)));
   const readyMs = performance.now() - start;
   const written = log === undefined ? files : [log, ...files];
   return measured(child, { name, port, readyMs }, log ?? null, written);
@@ -214,6 +224,8 @@ export interface ProgramOptions extends Pick<ServerOptions, 'pinned'> {
   readonly log?: string;
   /** What it says on stderr goes there too. */
   readonly quiet?: boolean;
+  /** Time it may take to get ready. */
+  readonly readyMs?: number;
   /** Whether it serves; unset: it accepts a connection. */
   readonly ready?: () => Promise<boolean>;
   /** Removed when it has stopped. */

@@ -1,11 +1,11 @@
 /**
- * What each stage of a request costs: CPU time, by V8's sampling profiler, and bytes allocated on its heap, by its
+ * What each stage of a request costs on the main thread: CPU time, by V8's sampling profiler, and bytes allocated on its heap, by its
  * sampling of allocations. Read over the inspector from the built program, whose source maps lead to the folders of `src`.
  */
 import { readFileSync } from 'node:fs';
 import { SourceMap } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { freePort, type Server, startSidegate } from './processes.ts';
+import { freePort, mainThreadUs, type Server, startSidegate } from './processes.ts';
 import { type Load, type Rig, round } from './run.ts';
 
 /** Cost of one stage, or of what is beside the stages, per request. */
@@ -155,7 +155,9 @@ export async function profileStages(rig: Rig, load: Load): Promise<StageCost[]> 
   });
   try {
     await round(rig, server, what);
-    const { cpuUs } = await round(rig, server, what);
+    const before = mainThreadUs(server.pid);
+    const { cpuUs, report: unprofiled } = await round(rig, server, what);
+    const mainUs = (mainThreadUs(server.pid) - before) / unprofiled.requests;
     const inspector = await Inspector.open(inspectorPort);
     await inspector.ask('Profiler.enable');
     await inspector.ask('Profiler.setSamplingInterval', { interval: sampleEveryUs });
@@ -173,13 +175,14 @@ export async function profileStages(rig: Rig, load: Load): Promise<StageCost[]> 
     const times = timeByOwner(profile);
     const bytes = bytesByOwner(heap.profile.head);
     const all = [...times.values()].reduce((sum, us) => sum + us, 0);
-    return [...new Set([...times.keys(), ...bytes.keys()])]
-      .map((name) => ({
-        name,
-        us: ((times.get(name) ?? 0) / all) * cpuUs,
-        bytes: (bytes.get(name) ?? 0) / report.requests,
-      }))
-      .sort((a, b) => b.us - a.us);
+    const stages = [...new Set([...times.keys(), ...bytes.keys()])].map((name) => ({
+      name,
+      us: ((times.get(name) ?? 0) / all) * mainUs,
+      bytes: (bytes.get(name) ?? 0) / report.requests,
+    }));
+    // Large bodies are inspected there, and garbage is collected.
+    const others = { name: 'other threads', us: cpuUs - mainUs, bytes: 0 };
+    return [...stages, others].sort((a, b) => b.us - a.us);
   } finally {
     await server.stop();
   }
