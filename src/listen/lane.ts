@@ -19,6 +19,8 @@ export interface LanePort {
   readonly firstMs: number;
   /** The port is closing: each connection ends after its current reply. */
   closing: boolean;
+  /** Bytes set aside for requests whose bodies are still arriving. */
+  gatheringBytes: number;
   /** Answers a request. */
   serve(head: PlainHead, body: Buffer, reply: LaneReply): void;
   /** Whether the request would be accepted, so that its body is worth waiting for. */
@@ -28,7 +30,9 @@ export interface LanePort {
 }
 
 /** Larger requests are left to Node's server, unless they have arrived completely. */
-const gatheredMaxBytes = 64 * 1024;
+const gatheredMaxBytes = 256 * 1024;
+/** The same for those that would take more memory than this, together with others that are still arriving. */
+const gatheringMaxBytes = 16 * 1024 * 1024;
 /** Bytes accepted while a reply is being written; beyond this the socket is paused. */
 const waitingMaxBytes = 64 * 1024;
 
@@ -99,7 +103,7 @@ export class Connection {
     if (partial === null) return;
     partial.checks += 1;
     if (partial.checks < 2) return;
-    this.#partial = null;
+    this.#gathered(partial);
     this.#handOver(partial.bytes.subarray(0, partial.length));
   }
 
@@ -138,9 +142,19 @@ export class Connection {
     const head = this.#reader.read(bytes);
     if (head === null) return this.#handOver(bytes);
     if (head.bodyEnd <= bytes.length) return this.#serve(head, bytes);
-    if (head.bodyEnd > gatheredMaxBytes || !this.#port.accepts(head)) return this.#handOver(bytes);
+    const port = this.#port;
+    const hasRoom =
+      head.bodyEnd <= gatheredMaxBytes && port.gatheringBytes + head.bodyEnd <= gatheringMaxBytes;
+    if (!hasRoom || !port.accepts(head)) return this.#handOver(bytes);
+    port.gatheringBytes += head.bodyEnd;
     this.#partial = { head, bytes: Buffer.allocUnsafeSlow(head.bodyEnd), length: 0, checks: 0 };
     this.#gather(bytes, this.#partial);
+  }
+
+  /** Its body isn't gathered any more. */
+  #gathered({ head }: PartialRequest): void {
+    this.#partial = null;
+    this.#port.gatheringBytes -= head.bodyEnd;
   }
 
   #gather(chunk: Buffer, partial: PartialRequest): void {
@@ -148,7 +162,7 @@ export class Connection {
     const taken = chunk.copy(bytes, partial.length);
     partial.length += taken;
     if (partial.length < head.bodyEnd) return;
-    this.#partial = null;
+    this.#gathered(partial);
     if (taken < chunk.length) this.#waiting = chunk.subarray(taken);
     this.#serve(head, bytes);
   }
@@ -188,6 +202,7 @@ export class Connection {
 
   readonly #onClose = (): void => {
     this.#port.connections.delete(this);
+    if (this.#partial !== null) this.#gathered(this.#partial);
     this.#finish(false);
   };
 }

@@ -192,6 +192,7 @@ function createLane(
     idleMs: idleConnectionMs,
     firstMs: headersTimeoutMs,
     closing: false,
+    gatheringBytes: 0,
     ...port,
     handOver(socket) {
       others.add(socket);

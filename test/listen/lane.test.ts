@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Connection, type LanePort } from '../../src/listen/lane.ts';
 import { respond } from '../../src/listen/respond.ts';
 import { chainConfig } from '../support/chain.ts';
@@ -17,12 +17,13 @@ const wire = wires[0] as Wire;
 async function startLane(
   serve: LanePort['serve'],
   { firstMs = 60_000, idleMs = 60_000 } = {},
-): Promise<{ readonly url: string }> {
+): Promise<{ readonly url: string; readonly lane: LanePort }> {
   const lane: LanePort = {
     connections: new Set(),
     firstMs,
     idleMs,
     closing: false,
+    gatheringBytes: 0,
     serve,
     accepts: () => true,
     handOver: (socket) => void socket.destroy(),
@@ -34,10 +35,11 @@ async function startLane(
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}` };
+  return { url: `http://127.0.0.1:${port}`, lane };
 }
 
 const plainRequest = 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n';
+const noBytes = Buffer.alloc(0);
 const times = { keepAliveMs: 60_000, clientTimeoutMs: 50 };
 
 test('a connection is closed if it sends no request, or no further one', async () => {
@@ -51,6 +53,45 @@ test('a connection is closed if it sends no request, or no further one', async (
   const asked = await openSocket(url);
   asked.write(plainRequest);
   expect(await readAll(asked)).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+});
+
+const postOf = (bytes: number): string => `POST / HTTP/1.1\r\nhost: a\r\ncontent-length: ${bytes}\r\n\r\n`;
+
+test('a request of 200 KB that arrives in pieces stays in the lane', async () => {
+  const { url, lane } = await startLane((_head, body, reply) =>
+    respond(
+      { kind: 'whole', status: 200, headers: ['x-length', `${body.length}`], body: noBytes },
+      reply,
+      times,
+    ),
+  );
+  const socket = await openSocket(url);
+  const head = postOf(200_000);
+  for (const piece of [head, 'a'.repeat(150_000), 'b'.repeat(50_000)]) {
+    socket.write(piece);
+    await turn();
+  }
+  const [first] = (await once(socket, 'data')) as [Buffer];
+  expect(first.toString()).toContain('x-length: 200000');
+  expect(lane.gatheringBytes).toBe(0);
+  socket.destroy();
+});
+
+test('requests that are still arriving take bounded memory together, and give it back', async () => {
+  const { url, lane } = await startLane(() => {});
+  const sockets: Socket[] = [];
+  const begin = async (): Promise<Socket> => {
+    const socket = await openSocket(url);
+    sockets.push(socket);
+    socket.write(postOf(250_000));
+    return socket;
+  };
+  for (let i = 0; i < 67; i++) await begin();
+  await vi.waitFor(() => expect(lane.gatheringBytes).toBeGreaterThan(67 * 250_000));
+  // Left to Node's server, which closes it here.
+  expect(await readAll(await begin())).toBe('');
+  for (const socket of sockets) socket.destroy();
+  await vi.waitFor(() => expect(lane.gatheringBytes).toBe(0));
 });
 
 test('a client that never reads the end of a stream is disconnected', async () => {
