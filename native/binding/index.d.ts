@@ -486,6 +486,9 @@ export declare enum MeterSwept {
   Window = 1,
 }
 
+/** How many bytes of a text are ASCII digits; `beyond`: or none of ASCII at all, where other digits are. */
+export declare function numeralBytes(text: Uint8Array, beyond: boolean): number
+
 /** How many kinds there may be, those of a configuration included. */
 export declare const PII_KINDS_MAX: number
 

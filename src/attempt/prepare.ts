@@ -40,8 +40,10 @@ const none: readonly string[] = [];
 
 const badModel = 'The field "model" must not name "." or ".." at the provider.';
 
-/** Bodies up to this size are worked on at once: that takes 30 ms where each byte takes longest. */
+/** Bodies up to this size are translated at once: that takes 30 ms where each byte takes longest. */
 const atOnceMaxBytes = 64 * 1024;
+/** Those for a provider of the client's dialect are only searched, which takes 2 ms. */
+const ownAtOnceMaxBytes = 128 * 1024;
 /** A call and its hedge. */
 const preparedMax = 2;
 
@@ -161,7 +163,7 @@ export class Preparation {
       return own;
     };
     const order = { dialect: dialect.name, isClaude, turns, inspectedAs: endpoint.inspectedAs };
-    if (request.body.length <= atOnceMaxBytes) return keep(free(request.body, order));
+    if (request.body.length <= ownAtOnceMaxBytes) return keep(free(request.body, order));
     return this.#aside
       .run<ToFree, Freed>(ownModule, request.body, order, this.#waits)
       .then((done) => (done instanceof Refusal ? done : keep(done)));

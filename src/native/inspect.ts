@@ -165,3 +165,9 @@ function readFault(): BodyFault {
  * of JSON in its strings, too.
  */
 export const partsOf = native.jsonParts;
+
+/**
+ * How many bytes of a text are ASCII digits; `beyond`: or none of ASCII at all, where other digits are. Numbers are what
+ * the search for personal data looks at most closely.
+ */
+export const numeralBytes = native.numeralBytes;

@@ -1,7 +1,8 @@
 /** Large bodies are worked on in threads: what a thread does wrong is our fault, and nobody waits for one too long. */
 import { EventEmitter } from 'node:events';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Job, JobResult } from '../../src/base/aside.ts';
+import type { Thread } from '../../src/base/world.ts';
 import { ask } from '../support/client.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
@@ -67,4 +68,41 @@ test('a thread is waited for until the deadline of the request', async () => {
   const reply = await ask(sidecar.url, '/v1/messages', { body: long, headers });
   expect(reply.status).toBe(503);
   expect(reply.text).toContain('Too many large requests');
+});
+
+const large = [
+  ['100 KB of prose', 'Nothing but words, as a letter has them. '.repeat(2500), 'at once'],
+  ['150 KB of prose', 'Nothing but words, as a letter has them. '.repeat(3700), 'in a thread'],
+  ['12 KB of digits', '1/'.repeat(6000), 'at once'],
+  ['40 KB of digits', '1/'.repeat(20_000), 'in a thread'],
+  ['60 KB of Chinese', '\u4f60\u597d'.repeat(10_000), 'at once'],
+  ['70 KB of Chinese', '\u4f60\u597d'.repeat(11_700), 'in a thread'],
+] as const;
+
+test.each(large)('%s are inspected $2', async (_, content, where) => {
+  const inspected: string[] = [];
+  const failing = (): Thread => {
+    const thread = new EventEmitter();
+    const postMessage = ({ module }: Partial<Job>): void => {
+      // Tokens are counted in a thread too.
+      if (module?.includes('inspect/request') !== true) return;
+      inspected.push(module);
+      setImmediate(() => thread.emit('message', { kind: 'failed', error: 'TypeError' }));
+    };
+    return Object.assign(thread, { postMessage, unref() {}, terminate: async () => 0 }) as never;
+  };
+  upstream.answer((call) => call.whole(200, { 'content-type': 'application/json' }, replyOf('Hi')));
+  const own = await startTestSidecar(
+    {
+      providers: { openai: { dialect: 'openai', baseUrl: upstream.baseUrl, apiKey: 'k' } },
+      routes: [{ model: 'm', targets: [{ provider: 'openai' }] }],
+      cache: { enabled: false },
+    },
+    { startThread: failing },
+  );
+  onTestFinished(() => own.stop());
+  const messages = [{ role: 'user', content }];
+  const { status } = await ask(own.url, '/v1/chat/completions', { body: { model: 'm', messages } });
+  expect(status).toBe(where === 'at once' ? 200 : 500);
+  expect(inspected).toHaveLength(where === 'at once' ? 0 : 1);
 });

@@ -9,6 +9,7 @@ use sidegate_core::request::field::FIELD_NAMES;
 use sidegate_core::request::inspect::{features, inspect as look};
 use sidegate_core::request::question::rest;
 use sidegate_core::request::registers::{INSPECT_HEAD, values_max, write_inspection};
+use sidegate_core::text::numerals;
 use sidegate_core::tier::classify::scores;
 use sidegate_core::tier::features::{FEATURES, SHAPES, TIERS};
 use sidegate_core::tier::lexicon::LEXICON;
@@ -106,4 +107,10 @@ pub fn classify(body: &[u8], endpoint: Endpoint) -> Vec<i64> {
 #[napi(catch_unwind)]
 pub fn json_parts(document: &[u8], strings: bool) -> u32 {
     u32::try_from(parts(document, strings)).unwrap_or(u32::MAX)
+}
+
+/// How many bytes of a text are ASCII digits; `beyond`: or none of ASCII at all, where other digits are.
+#[napi(catch_unwind)]
+pub fn numeral_bytes(text: &[u8], beyond: bool) -> u32 {
+    u32::try_from(numerals::numeral_bytes(text, beyond)).unwrap_or(u32::MAX)
 }

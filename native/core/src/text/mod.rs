@@ -2,4 +2,5 @@
 
 pub mod block;
 pub mod chars;
+pub mod numerals;
 pub mod script;
