@@ -71,7 +71,7 @@ type Phase = 'waiting' | 'opening' | 'whole' | 'holding' | 'flowing' | 'done';
 class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   failure: CallFailure | null = null;
   lacksEnd = false;
-  flowing = false;
+  readonly streams: boolean;
   readonly #reading: ReplyReading;
   readonly #terms: Terms;
   /** Sends it once more on a fresh connection; null: it may not be, or was. */
@@ -117,6 +117,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     this.#holding = new Holding(terms.room);
     const { wantsStream, bounds, remainingMs, cancellation, clock } = terms;
     this.#sentMs = clock();
+    this.streams = wantsStream;
     this.#again = again;
     this.#resolve = resolve;
     const waitMs = wantsStream ? bounds.firstTokenTimeoutMs : bounds.replyTimeoutMs;
@@ -294,7 +295,6 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
 
   #begin(): void {
     this.#phase = 'flowing';
-    this.flowing = true;
     this.#head = null;
     this.#timer.cancel();
     this.#timer = this.#idle();

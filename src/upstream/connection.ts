@@ -155,19 +155,19 @@ export class Connection implements Waiter {
   read(bytes: Buffer): boolean {
     // TLS gives on all of what it has read.
     if (this.#waits || this.#held !== null) return this.#hold(bytes);
-    const flows = bytes.length >= largeBytes && this.#flowing;
-    if (flows && !this.#hasTurn && !takeTurn(bytes.length)) return this.#hold(bytes);
+    const isLarge = bytes.length >= largeBytes && this.#streams;
+    if (isLarge && !this.#hasTurn && !takeTurn(bytes.length)) return this.#hold(bytes);
     this.#hasTurn = false;
     this.take(bytes);
     // A socket that was paused before it began to read would read on.
     if (this.paused) return false;
-    if (!flows || !isTurnFull() || !this.#flowing) return true;
+    if (!isLarge || !isTurnFull() || !this.#streams) return true;
     this.#wait();
     return false;
   }
 
-  get #flowing(): boolean {
-    return this.#sent?.handler.flowing === true;
+  get #streams(): boolean {
+    return this.#sent?.handler.streams === true;
   }
 
   #hold(bytes: Buffer): false {
@@ -185,7 +185,7 @@ export class Connection implements Waiter {
     this.#waits = false;
     if (this.#gone || this.paused) return 0;
     const bytes = this.#takeHeld();
-    if (bytes > 0 && this.#flowing) {
+    if (bytes > 0 && this.#streams) {
       // What else its provider has sent waits for another turn.
       if (!this.paused) this.#wait();
       return bytes;

@@ -12,8 +12,8 @@ export interface Sending {
 
 /** Takes what comes of a request, in this order; as undici's handlers do. */
 export interface ReplyHandler {
-  /** Its reply is a stream that has begun, of which large reads wait for their turn; undefined: it never is. */
-  readonly flowing?: boolean;
+  /** It asked for a stream, of which large reads wait for their turn; undefined: it didn't. */
+  readonly streams?: boolean;
   /** Its connection is open: it is sent when this returns, unless it is given up. Called again if it is sent again. */
   onRequestStart(sending: Sending): void;
   onResponseStart(sending: Sending, status: number, headers: IncomingHttpHeaders): void;
