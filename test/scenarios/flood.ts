@@ -11,11 +11,14 @@ const wire = wires[0] as Wire;
 /** A chunk of the transfer coding. */
 const chunkOf = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 
+/** How a body of chunks ends. */
+const endText = '\r\n0\r\n\r\n';
+
 /** Sends each stream this many bytes, in events of this size. */
 function provide(bytes: number, eventBytes: number): void {
   const event = wire.text('x'.repeat(eventBytes));
   const piece = Buffer.from(chunkOf(event.repeat(Math.ceil((64 * 1024) / event.length))));
-  const end = `${chunkOf(wire.finish() + wire.end)}0\r\n\r\n`;
+  const end = `${chunkOf(wire.finish() + wire.usage + wire.end)}0\r\n\r\n`;
   const whole = wire.whole('Hi');
   const answer = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(whole)}\r\n\r\n${whole}`;
   const flood = (socket: Socket): void => {
@@ -56,8 +59,10 @@ function read(port: number, count: number, dialect: string): void {
     let last = '';
     socket.on('error', () => {});
     socket.on('data', (chunk) => {
-      last = chunk.toString('latin1', Math.max(0, chunk.length - 64));
-      if (!last.endsWith('\r\n0\r\n\r\n')) return;
+      last = (last + chunk.toString('latin1', Math.max(0, chunk.length - endText.length))).slice(
+        -endText.length,
+      );
+      if (last !== endText) return;
       good += 1;
       socket.destroy();
     });

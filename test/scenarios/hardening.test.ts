@@ -227,9 +227,9 @@ async function flood<T>(...role: readonly (string | number)[]): Promise<T> {
 }
 
 test.each([
-  [1000, 1, 'openai', 200],
-  [100, 8, 'openai', 100],
-  [1000, 0.25, 'anthropic', 200],
+  [1000, 1, 'openai', 600],
+  [100, 8, 'openai', 200],
+  [1000, 0.25, 'anthropic', 450],
 ] as const)(
   'beside %i streams of %f MB at full speed, for clients of %s, others wait for less than 100 ms',
   async (count, mb, dialect, mostMb) => {
