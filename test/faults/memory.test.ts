@@ -20,9 +20,8 @@ describe.each(wires)('$name', (wire) => {
     const packed: Script = (call) =>
       call.whole(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' }, bomb);
     const good = answers(wire, 'Lives');
-    const chain = await spawnChain(wire, [[good, packed, packed, packed, good]], {
-      attempt: { replyMaxBytes, breaker: { failures: 9 } },
-    });
+    const attempt = { replyMaxBytes, breaker: { failures: 9 } };
+    const chain = await spawnChain(wire, [[good, packed, packed, packed, good]], { attempt }, smallNewSpace);
     expect((await chain.ask()).status).toBe(200);
     const before = await chain.peakBytes();
     for (let i = 0; i < 3; i++) {
@@ -162,7 +161,7 @@ describe.each(wires)('$name', (wire) => {
       call.cut();
     };
     const attempt = { eventMaxBytes: MB, breaker: { failures: 9 } };
-    const chain = await spawnChain(wire, [[cut, () => {}]], { attempt });
+    const chain = await spawnChain(wire, [[cut, () => {}]], { attempt }, smallNewSpace);
     // What the tokenizer takes, once, is not what is measured here.
     await chain.ask({ stream: true });
     await chain.outputMatching(/"usageKnown":false/);
