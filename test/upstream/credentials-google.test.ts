@@ -1,6 +1,9 @@
 /** Google's tokens: fetched before they are needed, replaced before they expire, sent to Vertex's paths. */
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { fetchToken } from '../../src/upstream/credentials/google.ts';
 import { keepToken, type Token } from '../../src/upstream/credentials/keeper.ts';
@@ -127,6 +130,16 @@ test('a metadata server that is not ready yet is asked again', async () => {
   await expect(fetchToken()).rejects.toThrow();
   ready = true;
   expect((await fetchToken()).value).toBe('vm-token');
+});
+
+test('no other program is run for a token', async () => {
+  await startMetadata(() => true);
+  const folder = mkdtempSync(join(tmpdir(), 'sidegate-gcloud-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'gcloud'), `#!/bin/sh\n: > ${folder}/ran\n`, { mode: 0o755 });
+  vi.stubEnv('PATH', `${folder}:${process.env.PATH}`);
+  expect((await fetchToken()).value).toBe('vm-token');
+  expect(readdirSync(folder)).toEqual(['gcloud']);
 });
 
 test('the token of the metadata server is sent to Vertex, on its paths', async () => {

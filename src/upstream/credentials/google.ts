@@ -12,7 +12,8 @@ export async function fetchToken(): Promise<Token> {
   // It would remember for good that the metadata server, which a new pod may have to wait for, didn't answer once.
   gcpMetadata.resetIsAvailableCache();
   // A new client each time, since a client keeps the key file it first read.
-  const client = await new GoogleAuth({ scopes: scope }).getClient();
+  // No token needs the project, and unless one is given gcloud is run to find it, which takes a busy machine too long.
+  const client = await new GoogleAuth({ scopes: scope, projectId: 'unused' }).getClient();
   const { token } = await client.getAccessToken();
   if (typeof token !== 'string' || token === '') throw new Error('Google gave no access token');
   return { value: token, expiresMs: client.credentials.expiry_date ?? Date.now() + everyMs };
