@@ -13,6 +13,7 @@ const kept = [
   'input_audio_mtok',
   'input_image_mtok',
   'output_image_mtok',
+  'output_audio_mtok',
   'audio_hours',
 ];
 

@@ -35,6 +35,9 @@ export interface Price extends TokenPrice {
   /** Nano-dollars per token of images or audio in the prompt, and of images in the reply; absent: as text. */
   readonly mediaInput?: number;
   readonly mediaOutput?: number;
+  /** The same of sound, where it is told apart from images; absent: as above. */
+  readonly soundInput?: number;
+  readonly soundOutput?: number;
   /** Nano-dollars per second of audio input; tokens then cost nothing. */
   readonly soundSecond?: number;
   /** Nano-dollars per search unit of a rerank. */
@@ -106,9 +109,11 @@ export function costNanoUsd(price: Price, usage: Usage): number {
 /** What images and audio cost in addition to the price of the same number of text tokens. */
 function mediaNanoUsd(price: Price, each: TokenPrice, plain: number, { media, outputTokens }: Usage): number {
   if (media === undefined) return 0;
-  const heard = Math.min(media.inputTokens, plain) * ((price.mediaInput ?? each.input) - each.input);
-  const drawn =
-    Math.min(media.outputTokens, outputTokens) * ((price.mediaOutput ?? each.output) - each.output);
+  const { soundInput, soundOutput } = media.sound === true ? price : {};
+  const input = soundInput ?? price.mediaInput ?? each.input;
+  const output = soundOutput ?? price.mediaOutput ?? each.output;
+  const heard = Math.min(media.inputTokens, plain) * (input - each.input);
+  const drawn = Math.min(media.outputTokens, outputTokens) * (output - each.output);
   return heard + drawn + (media.soundMs / 1000) * (price.soundSecond ?? 0);
 }
 

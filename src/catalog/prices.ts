@@ -34,6 +34,7 @@ export interface DatedPrices {
   readonly input_audio_mtok?: Rate;
   readonly input_image_mtok?: Rate;
   readonly output_image_mtok?: Rate;
+  readonly output_audio_mtok?: Rate;
   /** Dollars per hour of audio. */
   readonly audio_hours?: number;
 }
@@ -154,14 +155,17 @@ function toPrice(dated: DatedPrices, id: string): Price | null {
 
 /** Prices of images and audio, where they differ from text. */
 function mediaOf({
-  input_audio_mtok,
-  input_image_mtok,
-  output_image_mtok: output,
+  input_audio_mtok: heard,
+  input_image_mtok: seen,
+  output_image_mtok: drawn,
+  output_audio_mtok: spoken,
 }: DatedPrices): Partial<Price> {
-  const input = input_image_mtok ?? input_audio_mtok;
+  const input = seen ?? heard;
   return {
     ...(input === undefined ? {} : { mediaInput: nanoUsd(input, 0) }),
-    ...(output === undefined ? {} : { mediaOutput: nanoUsd(output, 0) }),
+    ...(drawn === undefined ? {} : { mediaOutput: nanoUsd(drawn, 0) }),
+    ...(heard === undefined ? {} : { soundInput: nanoUsd(heard, 0) }),
+    ...(spoken === undefined ? {} : { soundOutput: nanoUsd(spoken, 0) }),
   };
 }
 

@@ -10,6 +10,8 @@ export interface MediaUsage {
   readonly outputTokens: number;
   /** Duration of the audio input, if that is what is billed. */
   readonly soundMs: number;
+  /** The tokens are of sound, none of images. */
+  readonly sound?: true;
 }
 
 /** Classes of service with a price of their own: `flex` and `priority` of OpenAI and Gemini, Anthropic's fast mode. */
