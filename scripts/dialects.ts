@@ -4,7 +4,7 @@ import { type ChatRequest, createNotes, type Part } from '../src/dialects/chat.t
 import { dialects } from '../src/dialects/index.ts';
 import { writeCall } from '../src/dialects/translate.ts';
 import { dialectNames } from '../src/exchange/dialects.ts';
-import { endpoints } from '../src/exchange/endpoint.ts';
+import { endpoints, isPassed } from '../src/exchange/endpoint.ts';
 
 const code = (text: string): string => `\`${text}\``;
 
@@ -14,8 +14,11 @@ export function dialectRows(): string[][] {
     const { chatClient, chatProvider } = dialects[name];
     const paths = (chat: boolean): string => {
       const found = endpoints.filter(
-        ({ dialect, kind }) =>
-          dialect === name && kind !== 'models' && kind !== 'passthrough' && (kind === 'chat') === chat,
+        (each) =>
+          each.dialect === name &&
+          each.kind !== 'models' &&
+          !isPassed(each) &&
+          (each.kind === 'chat') === chat,
       );
       return [...new Set(found.map(({ path }) => code(path)))].join(', ') || 'none';
     };

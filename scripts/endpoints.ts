@@ -1,7 +1,7 @@
 /** The table of endpoints. */
 
 import type { DialectName } from '../src/exchange/dialects.ts';
-import { type Endpoint, endpoints } from '../src/exchange/endpoint.ts';
+import { type Endpoint, endpoints, isPassed } from '../src/exchange/endpoint.ts';
 
 const dialectTitles: Readonly<Partial<Record<DialectName, string>>> = {
   openai: 'OpenAI',
@@ -18,7 +18,7 @@ export function endpointRows(): string[][] {
   const rows = new Map<string, { methods: string[]; endpoint: Endpoint }>();
   for (const endpoint of endpoints) {
     const { path, kind } = endpoint;
-    if (kind === 'models' || kind === 'passthrough') continue;
+    if (kind === 'models' || isPassed(endpoint)) continue;
     const row = rows.get(path) ?? { methods: [], endpoint };
     row.methods.push(endpoint.method);
     rows.set(path, row);
@@ -41,5 +41,9 @@ export function endpointRows(): string[][] {
 /** One row for each path that is only passed on. */
 export const passedRows = (): string[][] =>
   endpoints
-    .filter(({ kind }) => kind === 'passthrough')
-    .map(({ path, dialect, name }) => [code(path), dialectTitles[dialect] ?? dialect, code(name)]);
+    .filter(isPassed)
+    .map(({ path, dialect, name, kind }) => [
+      kind === 'session' ? `${code(path)} (WebSocket)` : code(path),
+      dialectTitles[dialect] ?? dialect,
+      code(name),
+    ]);

@@ -13,6 +13,7 @@ import type { Identity } from './exchange/identity.ts';
 import type { Priority } from './exchange/priority.ts';
 import type { CacheLevel, StoredReply, WholeReply } from './exchange/reply.ts';
 import type { ModelRequest } from './exchange/request.ts';
+import { noUsage } from './exchange/usage.ts';
 import type { Permit } from './limit/permit.ts';
 import { observedLimitHeader } from './limit/report.ts';
 import { bodyFlags } from './native/inspect.ts';
@@ -38,6 +39,12 @@ export interface Closing extends Outcome {
   readonly complete?: boolean;
   /** The reply may also be stored in the cache. */
   readonly cacheable?: boolean;
+  /** It was a session, whose replies were charged as they ended. */
+  readonly session?: {
+    readonly bill: Bill;
+    /** It ended within a reply, so that nobody knows what that cost. */
+    readonly cut: boolean;
+  };
 }
 
 const noTries: Trail['billed'] = [];
@@ -166,6 +173,7 @@ export class Passage implements Course {
 
   #finish(closing: Closing, nowMs: number): Bill {
     const { stages, request, exchange } = this;
+    if (closing.session !== undefined) return this.#endSession(closing, closing.session, nowMs);
     const billed = this.#billed();
     for (const target of this.trail?.implausible ?? []) stages.observer.usageImplausible(target);
     const { auxiliary, dialect, kind } = exchange.endpoint;
@@ -188,6 +196,12 @@ export class Passage implements Course {
       this.#settle(closing, counted, counts, nowMs);
     });
     return first;
+  }
+
+  #endSession(closing: Closing, { bill, cut }: NonNullable<Closing['session']>, nowMs: number): Bill {
+    this.permit?.settle(cut ? null : noUsage, 0);
+    this.stages.observer.record(createRecord(this.exchange, this, closing, bill, nowMs));
+    return bill;
   }
 
   /** The billed calls; none for requests that count tokens, which providers answer for free. */

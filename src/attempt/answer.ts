@@ -1,6 +1,7 @@
 /** The result of an attempt: an answer, or why there is none. */
 
 import type { IncomingHttpHeaders } from 'node:http';
+import type { WebSocket } from 'ws';
 import type { Refusal } from '../base/errors.ts';
 import type { KnownTokens } from '../dialects/reading.ts';
 import type { ReplyFacts } from '../native/reply.ts';
@@ -21,7 +22,20 @@ interface Answer {
 /** A reply to pass on. `facts` null: it is a refusal by the provider. */
 export type AttemptReply =
   | (Answer & { readonly kind: 'whole'; readonly body: Buffer; readonly facts: ReplyFacts | null })
-  | (Answer & { readonly kind: 'stream'; readonly stream: AnswerStream });
+  | (Answer & { readonly kind: 'stream'; readonly stream: AnswerStream })
+  | SessionAnswer;
+
+/** A session's WebSocket at its provider. Nothing is read of it until it is resumed. */
+export interface SessionAnswer extends Answer {
+  readonly kind: 'session';
+  readonly socket: WebSocket;
+  /**
+   * Reports how the session ended; must be called once.
+   * @param cut how the provider broke it off; null: it didn't
+   * @param facts all that was used, added up
+   */
+  end(cut: 'reset' | null, facts: ReplyFacts): void;
+}
 
 /** No target answered. */
 export interface AttemptFailure {

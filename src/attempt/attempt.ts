@@ -26,7 +26,7 @@ import {
   type OpenCall,
 } from '../upstream/open-call.ts';
 import type { FallbackCause, Plan, Step, Target } from '../upstream/target.ts';
-import type { AttemptFailure, AttemptReply } from './answer.ts';
+import type { AttemptFailure, AttemptReply, SessionAnswer } from './answer.ts';
 import { backoffMs } from './backoff.ts';
 import { call } from './call.ts';
 import { headersOf } from './call-headers.ts';
@@ -38,6 +38,7 @@ import { learnLatency } from './learn.ts';
 import { Preparation } from './prepare.ts';
 import { followStream } from './read-answer.ts';
 import type { CallResult } from './result.ts';
+import { callSession } from './session-call.ts';
 import { deadConnection, Trail } from './trail.ts';
 
 /** The part of a plan that an attempt needs: the targets in order, and their route. */
@@ -219,10 +220,11 @@ function ruleOut(state: WalkState, { label }: Target, refusal: Refusal, outcome:
 
 /** Ms without content after which a second call is sent; null: none is. Never alongside a probe, and only once. */
 function hedgeDelayMs(
-  { plan, request, deadlineMs, deps, trail, repeatable }: WalkState,
+  { plan, exchange, request, deadlineMs, deps, trail, repeatable }: WalkState,
   openCall: OpenCall,
 ): number | null {
   if (deps.hedges === null || !repeatable || trail.calls > 0 || isProbe(openCall.ticket)) return null;
+  if (exchange.endpoint.kind === 'session') return null;
   const delayMs = deps.hedges.delayMs(plan.pattern, openCall.target.health, request.stream);
   return delayMs === null || openCall.sentMs + delayMs >= deadlineMs ? null : delayMs;
 }
@@ -299,7 +301,9 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
     onResult: learn,
   };
   const make = (all: readonly string[]): Promise<CallResult> =>
-    call(target.provider, sent, all, repeatable, terms);
+    exchange.endpoint.kind === 'session'
+      ? callSession(target.provider, sent, all, deps.messageMaxBytes, terms)
+      : call(target.provider, sent, all, repeatable, terms);
   if (credential.sign === null) return make(headers);
   return credential.sign(sent.path, headers, sent.body).then(make, (): CallResult => {
     // What can't be signed was never sent, but the latency record must end all the same.
@@ -329,12 +333,22 @@ function answer(state: WalkState, index: number, openCall: OpenCall, result: Ans
   openCall.credential.answeredMs = nowMs;
   contentCame(openCall, deps, nowMs);
   trail.add(openCall, 'ok', '', result, nowMs);
-  deps.hedges?.observe(plan.pattern, target.health, request.stream, openCall.ttftMs ?? 0);
+  if (result.kind !== 'session')
+    deps.hedges?.observe(plan.pattern, target.health, request.stream, openCall.ttftMs ?? 0);
   if (result.kind === 'whole') {
     const { status, headers, body, facts, text } = result;
     trail.bill({ target, facts, complete: true, text });
     endCall(openCall, 'success', 'ok', facts, deps, nowMs);
     return { kind: 'whole', status, headers, body, facts, target, trail, begunMs, dropped };
+  }
+  if (result.kind === 'session') {
+    const end: SessionAnswer['end'] = (cut, facts) => {
+      const endMs = deps.clock();
+      trail.end(endMs);
+      if (cut !== null) trail.cut(cut);
+      endCall(openCall, cut === null ? 'success' : 'failure', cut ?? 'ok', facts, deps, endMs);
+    };
+    return { ...result, target, trail, begunMs, dropped, end };
   }
   // Off unless the client asks for it, since SDKs would join the two texts; never with server tools, which must not run
   // twice. Endpoints other than chat have no event that could announce it.

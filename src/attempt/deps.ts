@@ -18,6 +18,8 @@ export interface AttemptDeps extends CallDeps {
   /** Null: no route uses hedging. */
   readonly hedges: Hedges | null;
   readonly telemetry: Telemetry;
+  /** Largest message of a session, bytes. */
+  readonly messageMaxBytes: number;
   /** Where large bodies are translated. */
   readonly aside: Aside;
 }

@@ -105,6 +105,9 @@ function billedOf(target: Target, result: Answered | Failed): BilledTry | null {
     }
     case 'whole':
       return { target, facts: result.facts, complete: true, text: result.text };
+    // Never hedged.
+    case 'session':
+      return null;
     case 'failed':
       return result.arrived === null ? null : { target, complete: false, ...result.arrived };
   }

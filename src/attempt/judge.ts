@@ -11,14 +11,14 @@ import { blameless, type CallFailure, type CallResult } from './result.ts';
 import type { Trail } from './trail.ts';
 
 /** The result of a call that gave no answer. */
-export type Miss = Exclude<CallResult, { kind: 'whole' | 'stream' }>;
+export type Miss = Exclude<CallResult, { kind: 'whole' | 'stream' | 'session' }>;
 
 /** The result of a call that answered. */
-export type Answered = Extract<CallResult, { kind: 'whole' | 'stream' }>;
+export type Answered = Extract<CallResult, { kind: 'whole' | 'stream' | 'session' }>;
 
 /** Whether a call answered: its reply goes to the client. */
 export const isAnswer = (result: CallResult): result is Answered =>
-  result.kind === 'whole' || result.kind === 'stream';
+  result.kind === 'whole' || result.kind === 'stream' || result.kind === 'session';
 
 /** How the request continues. */
 export type Next =

@@ -14,6 +14,8 @@ export function learnLatency(
   else if (result.kind === 'whole')
     latency.observe(stream, begunMs, nowMs, stream ? 0 : result.facts.outputTokens);
   else if (result.kind === 'failed' && result.failure === 'cancelled') latency.giveUp(stream, begunMs, nowMs);
-  else if (result.kind === 'failed' || result.status >= 500) latency.fail(stream, begunMs, nowMs);
+  else if (result.kind === 'failed' || (result.kind === 'status' && result.status >= 500))
+    latency.fail(stream, begunMs, nowMs);
+  // How long a WebSocket takes to open says nothing of the model's speed either.
   else latency.abandon(stream, begunMs);
 }

@@ -10,6 +10,7 @@ import { passHeaders } from '../dialects/headers.ts';
 import { dialects } from '../dialects/index.ts';
 import { encodeObject } from '../dialects/pass-through.ts';
 import type { ChatClient, ChatProvider } from '../dialects/sides.ts';
+import { encodeSession, sessionQuery } from '../dialects/session.ts';
 import {
   type ReadRequest,
   readRequest,
@@ -131,6 +132,10 @@ export class Preparation {
     if (/^\.{1,2}$/.test(to.model)) return new Refusal('invalid_field', badModel, { param: 'model' });
     const { dialect } = target.provider;
     const { endpoint, headers, query } = this.#exchange;
+    if (endpoint.kind === 'session') {
+      const sent = encodeSession(endpoint, headers, to);
+      return { sent: asked(sent, sessionQuery(query), target), dropped: none };
+    }
     if (isOfProvider(endpoint)) {
       const sent = encodeObject(endpoint, this.#request, headers, to);
       return { sent: asked(sent, query, target), dropped: none };

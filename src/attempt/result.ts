@@ -1,5 +1,6 @@
 /** The results that a call to a provider may have. */
 import type { IncomingHttpHeaders } from 'node:http';
+import type { WebSocket } from 'ws';
 import type { Aside } from '../base/aside.ts';
 import type { Cancellation } from '../base/cancellation.ts';
 import type { Arrived, StreamFault, StreamReading, WholeReading } from '../dialects/reading.ts';
@@ -70,6 +71,13 @@ export type CallResult =
       readonly status: number;
       readonly headers: IncomingHttpHeaders;
       readonly stream: UpstreamStream;
+    }
+  /** A WebSocket is open; nothing is read of it yet. */
+  | {
+      readonly kind: 'session';
+      readonly status: number;
+      readonly headers: IncomingHttpHeaders;
+      readonly socket: WebSocket;
     };
 
 /** A stream that has begun. */

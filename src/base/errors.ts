@@ -208,6 +208,13 @@ export const catalogue = {
     ...invalid,
     hint: 'Send the whole request within `listen.bodyTimeoutMs`.',
   },
+  session_over: {
+    status: 408,
+    source: 'gateway',
+    retryable: true,
+    ...invalid,
+    hint: 'Open another session, or raise the named setting.',
+  },
   idempotency_in_flight: {
     status: 409,
     source: 'client',
@@ -318,7 +325,7 @@ export const catalogue = {
   },
   overloaded: {
     ...overloaded,
-    hint: 'Send fewer requests at once, or raise `listen.inFlightMax`.',
+    hint: 'Send fewer requests at once, or raise `listen.inFlightMax` (for sessions, `listen.sessions.max`).',
   },
   memory_full: {
     ...overloaded,

@@ -59,7 +59,8 @@ export function demoConfig(env: Env, port?: string): Config {
     cache: { semantic: { mode: 'on' } },
     limits: [{ name: 'demo-requests', capacity: 100, refillPerSecond: 10 }],
     providers: {
-      simulator: { preset: 'simulator', simulate: pace },
+      // Nothing of it leaves this machine.
+      simulator: { preset: 'simulator', simulate: pace, passthrough: 'unscrubbed' },
       'simulator-anthropic': { preset: 'simulator-anthropic', simulate: pace },
       'simulator-gemini': { preset: 'simulator-gemini', simulate: pace },
       ...providers,

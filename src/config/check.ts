@@ -4,7 +4,7 @@ import { didYouMean } from '../base/did-you-mean.ts';
 import { isLoopback } from '../base/node-http.ts';
 import { isPattern, presets } from '../dialects/presets.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import { endpoints } from '../exchange/endpoint.ts';
+import { endpoints, isPassed } from '../exchange/endpoint.ts';
 import { checkAws } from './check-aws.ts';
 import { checkBatch } from './check-batch.ts';
 import { checkCache } from './check-cache.ts';
@@ -216,7 +216,7 @@ function checkObjects(
 ): void {
   const dialect = dialectOf(provider);
   if (dialect === undefined) return;
-  const passes = endpoints.some((each) => each.kind === 'passthrough' && each.dialect === dialect);
+  const passes = endpoints.some((each) => isPassed(each) && each.dialect === dialect);
   if (passthrough !== false && !passes)
     report.fault([...path, 'passthrough'], `has no effect: nothing of the ${dialect} dialect is passed on`);
   else if (files !== undefined && passthrough === false && dialect !== 'openai')

@@ -156,7 +156,8 @@ function usageOf(
   return usage;
 }
 
-const sum = (a: Usage, b: Usage): Usage => ({
+/** Adds up the tokens of two replies. */
+export const sum = (a: Usage, b: Usage): Usage => ({
   inputTokens: a.inputTokens + b.inputTokens,
   outputTokens: a.outputTokens + b.outputTokens,
   cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,

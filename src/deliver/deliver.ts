@@ -1,5 +1,5 @@
 /** Delivers replies: restores masked values, adds headers, stores the reply, and closes the request at its end. */
-import type { AttemptReply } from '../attempt/answer.ts';
+import type { AttemptReply, SessionAnswer } from '../attempt/answer.ts';
 import { Refusal } from '../base/errors.ts';
 import { dollarsText, thousandthsText } from '../base/numbers.ts';
 import type { NearHit } from '../cache/alike.ts';
@@ -20,6 +20,7 @@ import type { Seen } from '../store/flights.ts';
 import { isUploadUrl, mustFilter, noteStored, ownObjects, ownUploadUrl, unread } from './objects.ts';
 import { restoreReply } from './restore-reply.ts';
 import { scrubReply } from './scrub-reply.ts';
+import { deliverSession } from './session.ts';
 import {
   followRecording,
   isList,
@@ -119,6 +120,7 @@ export function deliverAnswer(
 ): Reply | Promise<Reply | Refusal> {
   const { exchange, stages } = passage;
   const { endpoint } = exchange;
+  if (given.kind === 'session') return deliverSession(given, sessionHeaders(given, passage), passage);
   const across = given.target.provider.dialect.name !== endpoint.dialect && !isOfProvider(endpoint);
   // Other dialects may use other status codes for success.
   const answer = across && given.status > 200 && given.status < 300 ? { ...given, status: 200 } : given;
@@ -195,9 +197,19 @@ function translatedError({ target, status, body }: WholeAnswer, { endpoint, id }
   return translateError(status, body, chatProvider, chatClient, id);
 }
 
-function replyHeaders(passage: Passage, contentType: string, target: string, cache: string): string[] {
+/** What is said as a session's WebSocket opens. */
+function sessionHeaders(answer: SessionAnswer, passage: Passage): string[] {
+  const { trail, target } = answer;
+  const headers = replyHeaders(passage, null, target.label, cacheStatus(passage));
+  headers.push('x-sidegate-attempts', String(trail.calls));
+  addProviderHeaders(answer, false, passage.exchange, headers);
+  return headers;
+}
+
+/** @param contentType null: there is no content */
+function replyHeaders(passage: Passage, contentType: string | null, target: string, cache: string): string[] {
   const { endpoint, id } = passage.exchange;
-  const headers = ['content-type', contentType];
+  const headers = contentType === null ? [] : ['content-type', contentType];
   addRequestId(endpoint.dialect, id, headers);
   headers.push('x-sidegate-target', headerText(target), 'cache-status', cache);
   if (passage.plan?.tier) headers.push('x-sidegate-tier', passage.plan.tier);

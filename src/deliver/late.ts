@@ -62,6 +62,8 @@ async function* chunksOf(
     else {
       const reply = await deliverAnswer(answer, vault, passage);
       if (!(reply instanceof Refusal) && reply.kind === 'stream') return yield* reply.chunks;
+      if (!(reply instanceof Refusal) && reply.kind === 'session')
+        throw new Error('a session never begins early');
       refusal = reply instanceof Refusal ? reply : refusalOf(reply, answer);
     }
   } catch (cause) {

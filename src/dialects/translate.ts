@@ -2,6 +2,7 @@
 import { Refusal } from '../base/errors.ts';
 import { type Json, parseObject } from '../base/json.ts';
 import { areTooComplex, partsMax } from '../base/parts.ts';
+import { apiOf } from '../exchange/dialects.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { type ChatRequest, chatFields, copyNotes, createNotes, type Notes, noteDropped } from './chat.ts';
@@ -69,6 +70,7 @@ export function canServe(
   client: Dialect,
 ): boolean {
   if (provider.name === client.name) return true;
+  if (kind === 'session') return apiOf(provider.name) === apiOf(client.name);
   if (kind === 'embedding') return client.embedClient !== undefined && provider.embedProvider !== undefined;
   return (
     (kind === 'chat' || kind === 'models') && client.chatClient !== null && provider.chatProvider !== null

@@ -16,6 +16,8 @@ export interface UpstreamRequest {
   readonly contentType?: string | null;
   /** How the reply is read. */
   readonly reading: ReplyReading;
+  /** Protocols that a WebSocket is opened with, best first; undefined: it is none, or leaves them open. */
+  readonly protocols?: readonly string[];
 }
 
 /** Members of OpenAI's messages for unsigned reasoning. */

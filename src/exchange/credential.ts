@@ -8,14 +8,14 @@ export const keyPrefix = 'sg-';
 /** Whether a credential looks like a key of Sidegate, which no provider may see. */
 export const isOwnKey = (key: string): boolean => key.startsWith(keyPrefix);
 
-/** The caller's credential from `Authorization`, `x-api-key` or `x-goog-api-key`; null: none was sent. */
+/** The caller's credential from `Authorization`, `x-api-key`, `x-goog-api-key` or `api-key`; null: none was sent. */
 export function presentedKey(headers: IncomingHttpHeaders): string | null {
   const sent = headers.authorization;
   if (sent !== undefined) {
     const isBearer = sent.slice(0, 7).toLowerCase() === 'bearer ';
     return isBearer ? sent.slice(7).trim() : sent;
   }
-  const plain = headers['x-api-key'] ?? headers['x-goog-api-key'];
+  const plain = headers['x-api-key'] ?? headers['x-goog-api-key'] ?? headers['api-key'];
   return typeof plain === 'string' && plain !== '' ? plain : null;
 }
 

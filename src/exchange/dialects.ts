@@ -15,3 +15,6 @@ export type DialectName = (typeof dialectNames)[number];
 
 /** Those whose providers can be asked for embeddings by the gateway: a check needn't load the dialects to know. */
 export const embeddingDialects: ReadonlySet<DialectName> = new Set(['openai', 'gemini', 'cohere']);
+
+/** OpenAI's two dialects are one API. */
+export const apiOf = (dialect: DialectName): DialectName => (dialect === 'responses' ? 'openai' : dialect);

@@ -20,6 +20,8 @@ export type EndpointKind =
   | 'files'
   /** Anything else of a provider's API: passed on to it, and neither read nor translated. */
   | 'passthrough'
+  /** Opens a WebSocket, whose messages are passed on both ways, and not translated. */
+  | 'session'
   /** Lists models; answered by the gateway itself. */
   | 'models'
   /** Takes a caller's word on a cached answer; answered by the gateway itself. */
@@ -157,6 +159,12 @@ const generated: Traits = {
   billed: true,
   auxiliary: { ...plainJson, takes: 'anything', gives: 'anything', unstated: 'estimated' },
 };
+/** A WebSocket to a model, whose usage its provider reports after each reply. */
+const session: Traits = {
+  ...files('GET', { gives: 'anything', unstated: 'unpriced' }),
+  kind: 'session',
+  billed: true,
+};
 const models: Traits = {
   kind: 'models',
   inspectedAs: nativeEndpoint.Auxiliary,
@@ -190,7 +198,10 @@ const ofModel = <Name extends string>(name: Name, method: string, traits: Traits
   upstreamPath: `:${method}`,
 });
 
-/** Every endpoint; a request is matched by method and path. */
+/** The service of Gemini's Live API; its version is that of the provider's base URL. */
+const liveService = 'google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent';
+
+/** Every endpoint; a request is matched by method and path, those of sessions by their path. */
 export const endpoints = [
   // https://platform.openai.com/docs/api-reference
   row('chat', 'openai', '/v1/chat/completions', chat(nativeEndpoint.Chat)),
@@ -277,6 +288,14 @@ export const endpoints = [
   row('voices', 'openai', '/v1/audio/voice_consents/**', objects),
   row('vector_stores', 'openai', '/v1/vector_stores/**', objects),
   row('videos', 'openai', '/v1/videos/**', objects),
+  // https://platform.openai.com/docs/guides/realtime-websocket
+  row('realtime', 'openai', '/v1/realtime', session),
+  row('realtime', 'openai', '/v1/realtime/translations', session),
+  // As clients of Azure ask for it.
+  { ...row('realtime', 'openai', '/openai/v1/realtime', session), upstreamPath: '/realtime' },
+  { ...row('realtime', 'openai', '/openai/realtime', session), upstreamPath: '/realtime' },
+  // https://ai.google.dev/api/live
+  row('live', 'gemini', `/ws/${liveService}`, session),
   row('message_batches', 'anthropic', '/v1/messages/batches/**', objects),
   row('anthropic_complete', 'anthropic', '/v1/complete', posted),
   row('anthropic_agents', 'anthropic', '/v1/agents/**', objects),
@@ -306,9 +325,13 @@ export const endpoints = [
   row('cohere_chat', 'cohere', '/v2/chat', generated),
 ] as const;
 
-/** Whether requests are about objects that a provider keeps, rather than for a model. */
+/** Whether requests are about objects that a provider keeps, or for whatever of its API isn't modelled. */
 export const isOfProvider = ({ kind }: Pick<Traits, 'kind'>): boolean =>
-  kind === 'files' || kind === 'passthrough';
+  kind === 'files' || isPassed({ kind });
+
+/** Whether requests are passed on unread, to providers with `passthrough`. */
+export const isPassed = ({ kind }: Pick<Traits, 'kind'>): boolean =>
+  kind === 'passthrough' || kind === 'session';
 
 /** The name of an endpoint, as in keys and logs. */
 export type EndpointName = (typeof endpoints)[number]['name'];

@@ -1,7 +1,12 @@
 /** Replies to clients, and the form in which they are stored. */
+import type { WebSocket } from 'ws';
+import type { Refusal } from '../base/errors.ts';
 
 /** A reply to the client. Headers are flat name, value pairs. */
-export type Reply = WholeReply | StreamReply;
+export type Reply = HttpReply | SessionReply;
+
+/** One that is written to an HTTP connection. */
+export type HttpReply = WholeReply | StreamReply;
 
 /** A reply that isn't streamed. */
 export interface WholeReply {
@@ -25,6 +30,19 @@ export interface StreamReply {
    * reset. Undefined: it never is.
    */
   readonly isCut?: () => boolean;
+}
+
+/** A session is open at the provider: the client's connection becomes a WebSocket, too. */
+export interface SessionReply {
+  readonly kind: 'session';
+  readonly status: 101;
+  readonly headers: readonly string[];
+  /** The protocol that the provider chose; empty: none. */
+  readonly protocol: string;
+  /** Must be called once. @param client null: it is gone. Resolves when the session is over; never rejects */
+  begin(client: WebSocket | null): Promise<void>;
+  /** Ends the session with this as soon as no reply is in progress. */
+  leave(refusal: Refusal): void;
 }
 
 /** A reply as it is stored: before masked values are restored, so that no store holds personal data. */

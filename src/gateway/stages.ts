@@ -11,7 +11,7 @@ import { type CacheControl, type CacheKey, cacheControl } from '../cache/key.ts'
 import type { Place } from '../cache/places.ts';
 import { deliverRunning, deliverStored } from '../deliver/deliver.ts';
 import { credentialDigest } from '../exchange/credential.ts';
-import { isOfProvider } from '../exchange/endpoint.ts';
+import { isOfProvider, isPassed } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import { priorityOf } from '../exchange/priority.ts';
@@ -22,6 +22,7 @@ import type { Passage } from '../passage.ts';
 import { denyForeign, mayName } from '../route/named-objects.ts';
 import { keepsForOne, routeObject } from '../route/objects.ts';
 import { route } from '../route/route.ts';
+import { routeSession } from '../route/sessions.ts';
 import type { Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
 import { livingFirst } from '../upstream/living.ts';
@@ -93,19 +94,23 @@ export function choose(
   const { exchange, stages } = passage;
   const nowMs = stages.clock();
   const { endpoint, headers } = exchange;
-  const routed = isOfProvider(endpoint)
-    ? routeObject(exchange, request, identity, stages.objects)
-    : route(exchange, identity, request, stages.routes, nowMs);
+  const routed =
+    endpoint.kind === 'session'
+      ? routeSession(exchange, identity, request, stages.routes, stages.objects, nowMs)
+      : isOfProvider(endpoint)
+        ? routeObject(exchange, request, identity, stages.objects)
+        : route(exchange, identity, request, stages.routes, nowMs);
   const countedHere = endpoint.kind === 'count' && routed instanceof Refusal;
   const found = countedHere
     ? route({ headers, endpoint: { ...endpoint, kind: 'chat' } }, identity, request, stages.routes, nowMs)
     : routed;
   if (found instanceof Refusal) return found;
-  const unread = endpoint.kind === 'passthrough' ? denyUnread(found, passage) : null;
+  const unread = isPassed(endpoint) ? denyUnread(found, passage) : null;
   if (unread !== null) return unread;
   const plan = identity.ownCredential ? withOwnCredential(found) : found;
   passage.plan = plan;
-  const priority = priorityOf(exchange.headers, plan);
+  // A session would keep others waiting for as long as it goes on.
+  const priority = endpoint.kind === 'session' ? 'interactive' : priorityOf(exchange.headers, plan);
   if (priority instanceof Refusal) return priority;
   passage.priority = priority;
   const { batch, attempt: limits } = stages.config;
@@ -135,18 +140,22 @@ const providersOf = ({ steps }: Plan): ReadonlySet<Provider> =>
 /** Whether a request may name objects at a provider that keeps those of several tenants. */
 function looksForNames({ steps }: Plan, { exchange, stages: { objects } }: Passage): boolean {
   const { kind } = exchange.endpoint;
-  if (!objects.passes || (kind !== 'passthrough' && kind !== 'chat')) return false;
+  if (!objects.passes || (!isPassed({ kind }) && kind !== 'chat')) return false;
   const keeps = steps.some(
     ({ target: { provider } }) => provider.passthrough !== false && !keepsForOne(provider, objects),
   );
-  return keeps && (kind === 'passthrough' || mayName(exchange.body));
+  return keeps && (isPassed({ kind }) || mayName(exchange.body));
 }
 
 /** The refusal of a body that nobody reads, though the policy may have to change it; null: it may pass. */
-function denyUnread({ steps }: Plan, { exchange, policy }: Passage): Refusal | null {
+function denyUnread({ steps, pattern }: Plan, passage: Passage): Refusal | null {
+  const { exchange, identity, stages } = passage;
+  const policy = stages.policies.ofRoute(identity?.tenant ?? '', pattern) ?? passage.policy;
   const passes = steps.every(({ target }) => target.provider.passthrough === 'unscrubbed');
-  if (passes || exchange.body.length === 0 || policy?.acts !== true) return null;
-  return new Refusal('body_unread', 'Personal data can not be looked for in a body that is only passed on.');
+  const isSession = exchange.endpoint.kind === 'session';
+  if (passes || (exchange.body.length === 0 && !isSession) || policy?.acts !== true) return null;
+  const what = isSession ? 'messages that are' : 'a body that is';
+  return new Refusal('body_unread', `Personal data can not be looked for in ${what} only passed on.`);
 }
 
 /** Stage replay: the reply of an earlier request with the same idempotency key; null: there is none. */
@@ -155,6 +164,7 @@ export function repeated(
   passage: Passage,
 ): Reply | Refusal | null | Promise<Reply | Refusal | null> {
   const { exchange, stages } = passage;
+  if (exchange.endpoint.kind === 'session') return null;
   const { identity, request, deadlineMs, nowMs } = work;
   const seen = stages.replay.claim(exchange, identity, request, nowMs);
   if (seen instanceof Refusal || seen.kind !== 'join') return earlierReply(seen, work, passage);

@@ -11,8 +11,9 @@ type Asked = Pick<ModelRequest, 'model' | 'choices' | 'textBytes' | 'textCharact
 
 const nothingAsked: Asked = { model: '', choices: 1, textBytes: 0, textCharacters: 0 };
 
-/** The model that a body names, and the length of its text; a body that can't be read is the provider's to refuse. */
-function asked(body: Buffer, digestKey: Buffer): Asked {
+/** The model that a request names, and the length of its text; a body that can't be read is the provider's to refuse. */
+function asked({ body, endpoint }: Received, digestKey: Buffer): Asked {
+  if (endpoint.inPath !== null) return { ...nothingAsked, model: endpoint.inPath.model ?? '' };
   const found = inspect(body, nativeEndpoint.Auxiliary, findNothing, false, digestKey);
   if ('kind' in found) return nothingAsked;
   const raw = body.toString('utf8', found.modelStart, found.modelEnd);
@@ -26,7 +27,9 @@ export function inspectPassed(exchange: Received, digestKey: Buffer): ModelReque
   const { headers, body, endpoint } = exchange;
   const encoded = encodingFault(headers);
   if (encoded !== null) return encoded;
-  const { method, upstreamPath } = endpoint;
+  const { method, upstreamPath, inPath } = endpoint;
+  const nameless = (inPath?.model ?? '') === '' ? null : modelFault(inPath?.model ?? '');
+  if (nameless !== null) return nameless;
   if (body.length > 0 && (method === 'GET' || endpoint.auxiliary?.takes === 'nothing'))
     return new Refusal('invalid_field', `A ${method} request takes no body here.`, { param: 'body' });
   // The same body sent to another provider is another request.
@@ -36,10 +39,11 @@ export function inspectPassed(exchange: Received, digestKey: Buffer): ModelReque
     .update(body)
     .digest();
   const { model, choices, textBytes, textCharacters } =
-    endpoint.billed === true ? asked(body, digestKey) : nothingAsked;
+    endpoint.billed === true ? asked(exchange, digestKey) : nothingAsked;
   return {
     body,
     model,
+    // A session goes on like a stream.
     stream: givesBytes(endpoint, null),
     wantsUsage: false,
     maxTokens: null,

@@ -2,6 +2,7 @@
 import type { Work } from '../base/aside.ts';
 import { Refusal } from '../base/errors.ts';
 import { isTooComplex, partsMax } from '../base/parts.ts';
+import { isPassed } from '../exchange/endpoint.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { type NumberedScope, numbered, type PiiScope, scopeOf } from '../native/pii.ts';
 import { inspectAuxiliary } from './auxiliary.ts';
@@ -23,8 +24,8 @@ export function inspectNow(
   request: Received,
   { scope, digestKey, classify }: Inspecting,
 ): ModelRequest | Refusal {
-  const { auxiliary, kind } = request.endpoint;
-  if (kind === 'passthrough') return inspectPassed(request, digestKey);
+  const { auxiliary } = request.endpoint;
+  if (isPassed(request.endpoint)) return inspectPassed(request, digestKey);
   if (auxiliary !== undefined) return inspectAuxiliary(request, auxiliary, scope, digestKey);
   const found = inspect(request, scope, digestKey, classify);
   return !(found instanceof Refusal) && isTooComplex(found.body) ? tooComplex : found;

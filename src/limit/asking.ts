@@ -14,4 +14,6 @@ export interface Asking {
   readonly priority: Priority;
   /** Monotonic ms; a request never waits longer. */
   readonly deadlineMs: number;
+  /** It is the next reply of a session, which counted as a request when it was opened. */
+  readonly continues?: true;
 }

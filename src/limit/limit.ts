@@ -103,7 +103,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
       const refused = refuseUncounted(applied, first.label, telemetry);
       if (refused !== null) return refused;
     }
-    fill(entries, applied, bounds, nowMs);
+    fill(entries, applied, bounds, asking, nowMs);
     const waitMs = entries.admit(table, Math.max(0, deadlineMs - nowMs), nowMs);
     if (Number.isNaN(waitMs)) return null;
     if (waitMs < 0) {
@@ -207,7 +207,13 @@ function trafficOf({ request, priority }: Asking): Traffic {
 }
 
 /** Writes the entry of each meter. */
-function fill(entries: AskEntries, { rules: { rules }, ids }: Applied, bounds: Bounds, nowMs: number): void {
+function fill(
+  entries: AskEntries,
+  { rules: { rules }, ids }: Applied,
+  bounds: Bounds,
+  { continues }: Asking,
+  nowMs: number,
+): void {
   entries.clear();
   for (let i = 0; i < rules.length; i++) {
     const rule = rules[i] as Rule;
@@ -215,7 +221,8 @@ function fill(entries: AskEntries, { rules: { rules }, ids }: Applied, bounds: B
     const flags = (rule.observed ? meterAsk.observed : 0) | (isSpentAtOnce(rule) ? meterAsk.spent : 0);
     const window = calendar === null ? 0 : calendar.window(nowMs);
     const leftMs = calendar === null ? 0 : calendar.leftMs(nowMs);
-    entries.ask(ids[i] as number, reserveOf(rule, bounds), flags, window, leftMs);
+    const cost = continues === true && isSpentAtOnce(rule) ? 0 : reserveOf(rule, bounds);
+    entries.ask(ids[i] as number, cost, flags, window, leftMs);
   }
 }
 

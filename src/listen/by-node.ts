@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Refusal } from '../base/errors.ts';
-import type { Reply } from '../exchange/reply.ts';
+import type { HttpReply } from '../exchange/reply.ts';
 import { bodyMaxOf } from './body.ts';
 import { dialectOf, type Head } from './endpoints.ts';
 import { duplicateHeader } from './guard.ts';
@@ -27,7 +27,7 @@ export interface NodePort {
   readonly mayPass: (headers: IncomingHttpHeaders) => boolean | Promise<boolean>;
   /** Runs the pipeline, which answers through `answer`. */
   run(incoming: Incoming, to: NodeOutlet): void;
-  respond(reply: Reply, to: NodeOutlet): Promise<void> | void;
+  respond(reply: HttpReply, to: NodeOutlet): Promise<void> | void;
   onRefused(request: Refused, refusal: Refusal): void;
 }
 
@@ -36,7 +36,7 @@ export interface ByNode {
   /** Takes a request. @param expects its client waits for `100 Continue` */
   take(req: IncomingMessage, res: ServerResponse, expects: boolean): void;
   /** Writes the reply to a request. */
-  answer(reply: Reply, res: ServerResponse): Promise<void> | void;
+  answer(reply: HttpReply, res: ServerResponse): Promise<void> | void;
   /** Takes bytes that Node's parser refuses. */
   fail(error: Error, socket: Socket): void;
   /** Whether every request that a connection sent is answered. */
@@ -90,7 +90,7 @@ export function createByNode(port: NodePort): ByNode {
     else read(passes);
   };
 
-  const answer = (reply: Reply, res: ServerResponse): Promise<void> | void => {
+  const answer = (reply: HttpReply, res: ServerResponse): Promise<void> | void => {
     const { req } = res;
     if (reply.kind === 'stream') return port.respond(reply, res);
     if ((isSending(req) && !sendsOn(req)) || framingFault(req) !== null) {

@@ -4,7 +4,7 @@ import { Refusal } from '../base/errors.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import { bodyMaxOf, wrongType } from './body.ts';
-import { endpointAt, type Head, pathOf } from './endpoints.ts';
+import { endpointAt, type Head, pathOf, sessionAt } from './endpoints.ts';
 import type { Guard } from './guard.ts';
 import type { ListenSettings } from './settings.ts';
 
@@ -23,15 +23,15 @@ export function checkHead(
   const denied = guard(headers) ?? head.fault;
   if (denied !== null) return denied;
   const endpoint = endpointAt(head, dialect);
-  // Only a GET opens one (RFC 6455, section 4.1); with any other method the wish to upgrade may be ignored.
-  if (method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket') {
-    const path = JSON.stringify(pathOf(head.url).slice(0, 128));
-    return new Refusal('not_found', `WebSockets, as for ${path}, are not passed on.`);
-  }
+  const path = JSON.stringify(pathOf(head.url).slice(0, 128));
   if (endpoint === undefined) {
-    const path = JSON.stringify(pathOf(head.url).slice(0, 128));
-    return new Refusal('not_found', `There is no endpoint ${path}.`);
+    const isSession = sessionAt(head.url) !== undefined;
+    if (isSession && head.upgrades !== true) return notUpgraded(path);
+    return new Refusal('not_found', `There is no ${head.upgrades ? 'WebSocket' : 'endpoint'} ${path}.`);
   }
+  // Only a GET opens one (RFC 6455, section 4.1); with any other method the wish to upgrade may be ignored.
+  const asks = method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
+  if (asks && head.upgrades !== true) return notUpgraded(path);
   if (method !== endpoint.method && !(endpoint.name === 'models' && method === 'HEAD')) {
     return new Refusal('method_not_allowed', `${method.slice(0, 16)} is not served here.`, {
       headers: ['allow', endpoint.method],
@@ -44,6 +44,14 @@ export function checkHead(
   if (Number(headers['content-length'] ?? 0) > bodyMaxBytes) return tooLarge(bodyMaxBytes);
   return wrongType(endpoint, headers['content-type']) ?? endpoint;
 }
+
+/** The refusal of a request that can't become a WebSocket. */
+const notUpgraded = (path: string): Refusal =>
+  new Refusal(
+    'invalid_header',
+    `${path} can't be opened as a WebSocket by this request: it must be a GET over HTTP/1.1 with \`Upgrade: websocket\` and \`Connection: Upgrade\`, without a body, sent when the one before it on its connection is answered.`,
+    { param: 'upgrade' },
+  );
 
 /** The refusal of a body over the limit. */
 export const tooLarge = (maxBytes: number): Refusal =>

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../base/errors.ts';
 import { asksForEvents, readPath } from '../dialects/gemini/path.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import { type Endpoint, endpoints, isOfProvider, modelsEndpoint } from '../exchange/endpoint.ts';
+import { type Endpoint, endpoints, isOfProvider, isPassed, modelsEndpoint } from '../exchange/endpoint.ts';
 
 /** A request's head, read by the lane or by Node. */
 export interface Head {
@@ -12,6 +12,8 @@ export interface Head {
   readonly url: string;
   /** Names in lowercase. */
   readonly headers: IncomingHttpHeaders;
+  /** Its connection can become a WebSocket, as it asks; undefined: it can't, or needn't. */
+  readonly upgrades?: true;
   /** A fault found while reading it; null: none. */
   readonly fault: Refusal | null;
 }
@@ -26,16 +28,24 @@ export const endpointsByPath: ReadonlyMap<string, Endpoint> = new Map(
 );
 
 const geminiEndpoints: readonly Endpoint[] = endpoints.filter(
-  ({ dialect, kind }) => dialect === 'gemini' && kind !== 'passthrough',
+  (each) => each.dialect === 'gemini' && !isPassed(each),
+);
+
+/** WebSockets, by their path. */
+const sessionsByPath: ReadonlyMap<string, Endpoint> = new Map(
+  endpoints.flatMap((endpoint) => (endpoint.kind === 'session' ? [[endpoint.path, endpoint]] : [])),
 );
 
 const modelsPath = '/v1/models';
 const geminiModelsPath = /^\/v1(?:beta|alpha)?\/models(?:\/|$)/;
 const geminiVersion = /^(\/upload)?\/v1(?:alpha)?\//;
+/** Google's SDK writes two slashes. */
+const liveVersion = /^\/?(\/ws\/google\.ai\.generativelanguage\.)v1(?:alpha|beta)?\./;
 
 /** The endpoint of a head; undefined: there is none. */
-export function endpointAt({ url, method }: Head, dialect: DialectName): Endpoint | undefined {
+export function endpointAt({ url, method, upgrades }: Head, dialect: DialectName): Endpoint | undefined {
   const path = pathOf(url);
+  if (upgrades === true) return sessionAt(url);
   if (dialect === 'gemini') {
     const own = geminiEndpoint(path, url);
     if (own !== undefined && own.kind !== 'models') return own;
@@ -46,6 +56,16 @@ export function endpointAt({ url, method }: Head, dialect: DialectName): Endpoin
   if (exact?.method === method) return exact;
   const found = providersEndpoint(method, path, dialect);
   return exact === undefined || found?.method === method ? found : exact;
+}
+
+/** The WebSocket of a URL, and the model that its query names; undefined: there is none. */
+export function sessionAt(url: string): Endpoint | undefined {
+  const endpoint = sessionsByPath.get(pathOf(url).replace(liveVersion, '$1v1beta.'));
+  if (endpoint === undefined) return undefined;
+  const query = new URLSearchParams(url.slice(pathOf(url).length));
+  const model = query.get('model') ?? query.get('deployment') ?? '';
+  // A session may join a call, which is somebody's.
+  return { ...endpoint, object: query.get('call_id'), inPath: { model, stream: true, list: false } };
 }
 
 /** A Gemini endpoint: method and model are in its path. */
@@ -76,7 +96,7 @@ const pathsOf = ({ path, dialect }: Endpoint): RegExp => {
 };
 
 const providersEndpoints: readonly (readonly [RegExp, Endpoint])[] = endpoints
-  .filter(isOfProvider)
+  .filter((each) => isOfProvider(each) && each.kind !== 'session')
   .map((endpoint: Endpoint) => [pathsOf(endpoint), endpoint]);
 
 /** The object that a path names. Google's ids are unique within their kind only, and apps choose them: `files/abc`. */
@@ -109,7 +129,8 @@ function providersEndpoint(method: string, path: string, dialect: DialectName): 
  * The dialect of a request, by its path or, if that is ambiguous, by the version header Anthropic's SDK
  * always sends.
  */
-export function dialectOf({ url, headers }: Head): DialectName {
+export function dialectOf({ url, headers, upgrades }: Head): DialectName {
+  if (upgrades === true) return sessionAt(url)?.dialect ?? 'openai';
   // Only Gemini paths contain a colon.
   if (
     url.startsWith('/v1beta/') ||

@@ -53,6 +53,7 @@ export function createGuard({ allowedHosts, allowedOrigins, host, socket }: List
 
 /** Headers that decide something here. With two of one, each reader might pick a different one. */
 const single = new Set([
+  'api-key',
   'authorization',
   'cache-control',
   'content-encoding',

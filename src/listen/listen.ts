@@ -14,9 +14,10 @@ import type { PlainHead } from './head.ts';
 import type { ActiveRequests } from './incoming.ts';
 import { createIntake, type Refused } from './intake.ts';
 import { Connection, type LanePort, LaneReply } from './lane.ts';
-import { respond } from './respond.ts';
+import { type NodeOutlet, respond, type WholeOutlet } from './respond.ts';
 import { createRunner, type Send } from './run.ts';
 import type { ListenSettings } from './settings.ts';
+import { asksForWebSocket, createUpgrades } from './upgrade.ts';
 
 const headersTimeoutMs = 10_000;
 
@@ -36,8 +37,8 @@ export interface Listener {
   refuseNew(refusal: Refusal | null): void;
   /** Lets bodies take this share of `bodiesMaxBytes`, from 0 to 1; small requests always have room. */
   squeeze(share: number): void;
-  /** Accepts no more connections; resolves when the last request is answered. */
-  drained(): Promise<void>;
+  /** Accepts no more connections, and ends sessions with this; resolves when the last request is answered. */
+  drained(refusal: Refusal): Promise<void>;
   /** Closes the port and every connection at once. */
   close(): void;
   /** Adopts new settings, except those that need a restart. */
@@ -75,7 +76,8 @@ export async function listen(
   const { active } = requests;
   const intake = createIntake(config, requests, clock, onRefused, adminUrl);
 
-  const send: Send = (reply, to) => {
+  const send: Send<NodeOutlet | WholeOutlet> = (reply, to) => {
+    if (reply.kind === 'session') throw new Error('only an upgrade opens a session');
     // The lane's class is asked for first: for Node's, V8 walks through its prototypes, which takes 0.4 µs.
     if (to instanceof LaneReply || !(to instanceof NodeReply)) return respond(reply, to, current);
     // Connections of the lane send `Connection: close` by themselves.
@@ -103,8 +105,12 @@ export async function listen(
     respond: (reply, to) => respond(reply, to, current),
     onRefused,
   });
+  const upgrades = createUpgrades({ intake, config: () => current, handle });
+  const isIdle = (socket: Socket): boolean => !upgrades.has(socket) && byNode.isIdle(socket);
   const server = createServer(
     {
+      // Whatever else asks for an upgrade is served without. Bytes behind an earlier request aren't for a WebSocket.
+      shouldUpgradeCallback: (req) => asksForWebSocket(req) && isIdle(req.socket),
       maxHeaderSize: headMaxBytes,
       // Node would answer in our place, and go on with the requests behind.
       requireHostHeader: false,
@@ -123,7 +129,12 @@ export async function listen(
     socket.on('error', ignore);
     byNode.fail(new Error('CONNECT'), socket);
   });
-  const lane = createLane(server, byNode.isIdle, () => current.connectionsMax, {
+  // Node before 24.9 would take every upgrade, and can't go on without.
+  if ('shouldUpgradeCallback' in server)
+    server.on('upgrade', (req: IncomingMessage, socket: Socket, early: Buffer) =>
+      upgrades.take(req, socket, early),
+    );
+  const lane = createLane(server, isIdle, () => current.connectionsMax, {
     serve: servePlain,
     accepts: (head) => {
       // A body that nobody will read isn't gathered. A token that has to be verified first takes the other way.
@@ -142,8 +153,9 @@ export async function listen(
       for (const { cancellation } of [...active]) cancellation.cancel(refusal);
     },
     refuseNew: intake.refuseNew,
-    async drained() {
+    async drained(refusal) {
       server.close();
+      upgrades.leave(refusal);
       server.closeIdleConnections();
       lane.closing = true;
       for (const { idle, socket } of lane.connections) if (idle) socket.destroy();
@@ -153,6 +165,7 @@ export async function listen(
       server.close();
       server.closeAllConnections();
       for (const { socket } of lane.connections) socket.destroy();
+      upgrades.close();
     },
     squeeze(share) {
       bodiesShare = share;

@@ -1,5 +1,5 @@
 /** Writes replies to the client: whole replies at once, streams at the speed the client reads. */
-import type { Reply, StreamReply } from '../exchange/reply.ts';
+import type { HttpReply, StreamReply } from '../exchange/reply.ts';
 import { isBodyless } from './reply-head.ts';
 
 /** Timeouts for a client, ms. */
@@ -46,7 +46,7 @@ export const joinMaxBytes = 64 * 1024;
 
 /** Writes a reply. A stream is read to its end even after the client is gone, since its end settles the request. */
 export function respond(
-  reply: Reply,
+  reply: HttpReply,
   res: NodeOutlet | WholeOutlet,
   times: ClientTimes,
 ): Promise<void> | void {

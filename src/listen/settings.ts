@@ -54,6 +54,25 @@ export const listen = z
       .max(65_535)
       .default(1024)
       .meta({ description: 'Most requests in flight; more are refused.' }),
+    sessions: z
+      .strictObject({
+        max: z.int().min(1).max(65_535).default(64).meta({
+          description: 'Most sessions (WebSockets) open at once; more are refused.',
+        }),
+        messageMaxBytes: bytes(256 * 1024 * 1024)
+          .default(4 * 1024 * 1024)
+          .meta({
+            description:
+              'Largest message, either way; what sends a larger one is closed with code 1009. Each side of each session may hold one.',
+          }),
+        idleMs: ms(10, 86_400_000)
+          .default(900_000)
+          .meta({ description: 'A session that has passed no message for this time is closed.' }),
+        durationMs: ms(10, 86_400_000)
+          .default(7_200_000)
+          .meta({ description: 'Longest session; most providers end theirs sooner.' }),
+      })
+      .prefault({}),
     drainMs: ms(0, 600_000)
       .default(25_000)
       .meta({ description: 'Time requests in flight get to finish on SIGTERM.' }),

@@ -246,7 +246,9 @@ export function createRecord(
   const { upstreamMs = 0 } = outcome;
   const durationMs = nowMs - exchange.startedMs;
   const ttftMs = upstreamMs === 0 || begunMs === null ? 0 : begunMs - exchange.startedMs + upstreamMs;
-  const streamed = request?.stream === true && ttftMs > 0 && usage.outputTokens > 1;
+  // The time between the replies of a session is its client's.
+  const streams = request?.stream === true && outcome.status !== 101;
+  const streamed = streams && ttftMs > 0 && usage.outputTokens > 1;
   const last = trail?.billed.at(-1)?.facts;
   const trace = typeof traceparent === 'string' ? traceParent.exec(traceparent) : null;
   return {

@@ -5,8 +5,8 @@
 import { Refusal } from '../base/errors.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { freeFacts, unknownFacts } from '../catalog/facts.ts';
-import type { DialectName } from '../exchange/dialects.ts';
-import type { Endpoint } from '../exchange/endpoint.ts';
+import { apiOf } from '../exchange/dialects.ts';
+import { type Endpoint, isPassed } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { ModelRequest } from '../exchange/request.ts';
@@ -46,7 +46,7 @@ export function createObjectTable(
     planOf(provider, { name, kind, method }, model) {
       const label = `${provider.name}/${name}`;
       // What is passed through may cost anything; reading and deleting is free.
-      const reads = method === 'GET' || method === 'DELETE';
+      const reads = kind !== 'session' && (method === 'GET' || method === 'DELETE');
       const isFree = kind === 'files' || reads || free.has(provider.name);
       const key = `${label} ${isFree}`;
       const known = model === '' ? plans.get(key) : undefined;
@@ -76,9 +76,6 @@ export function createObjectTable(
 export const keepsForOne = ({ files }: Provider, table: ObjectTable): boolean =>
   files?.length === 1 || table.onlyTenant() !== null;
 
-/** OpenAI's two dialects are one API. */
-const apiOf = (dialect: DialectName): DialectName => (dialect === 'responses' ? 'openai' : dialect);
-
 /**
  * The plan for the provider that `x-sidegate-provider` names, that made the object, or that is the only one of the
  * dialect which keeps objects for the tenant.
@@ -92,7 +89,7 @@ export function routeObject(
   const speaking = table.providers.filter(({ dialect }) => apiOf(dialect.name) === apiOf(endpoint.dialect));
   const serving =
     endpoint.kind === 'files' ? speaking : speaking.filter(({ passthrough }) => passthrough !== false);
-  if (serving.length === 0 && endpoint.kind === 'passthrough') return switchedOff(path, endpoint, speaking);
+  if (serving.length === 0 && isPassed(endpoint)) return switchedOff(path, endpoint, speaking);
   const open = serving.filter(({ files }) => files === null || files.includes(tenant));
   // Only Google's uploads change something without naming an object.
   const changes =
@@ -142,7 +139,12 @@ function narrowed(
   return exact.length > 0 ? exact : providers;
 }
 
-function switchedOff(path: string, { dialect }: Endpoint, speaking: readonly Provider[]): Refusal {
+/** The refusal where no provider is passed what isn't modelled. @param speaking those of the dialect */
+export function switchedOff(
+  path: string,
+  { dialect }: Pick<Endpoint, 'dialect'>,
+  speaking: readonly Provider[],
+): Refusal {
   const what = `${JSON.stringify(path.slice(0, 128))} is passed on only to providers with \`passthrough: true\``;
   const names = speaking.slice(0, 8).map(({ name }) => name);
   const why =

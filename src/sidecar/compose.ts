@@ -320,6 +320,7 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
       estimate: (request) => estimator.tokens(request.model, request.textBytes),
       telemetry: observer,
       hints,
+      messageMaxBytes: config.listen.sessions.messageMaxBytes,
       aside: rooms.aside,
     },
     aside: rooms.aside,

@@ -23,7 +23,7 @@ export async function drain(
   rooms.batch.close();
   const abort = setTimeout(() => listener.abortAll(refusal), drainMs);
   const close = setTimeout(() => listener.close(), drainMs + lastReadMs);
-  await listener.drained();
+  await listener.drained(refusal);
   // The last requests may wait for their tokens to be counted before they are settled.
   await rooms.counter.close(lastReadMs);
   clearTimeout(abort);

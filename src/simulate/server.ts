@@ -18,6 +18,7 @@ import { createObjects, isObjectPath } from './objects.ts';
 import { play, systemClock } from './play.ts';
 import { baseScenario, faultDraw, type Scenario } from './scenario.ts';
 import { isImmediate, isSteps, joined, openHead, script, type Wire, wholeHead } from './script.ts';
+import { type SessionDeps, serveSessions } from './sessions.ts';
 import type { SimulateSettings } from './settings.ts';
 
 /** Largest request body accepted, in bytes. */
@@ -272,16 +273,10 @@ function dialectAt(path: string, guessed: Dialect): Dialect {
 
 function listener(
   settings: SimulateSettings,
+  asked: Pick<SessionDeps, 'models' | 'base' | 'draw'>,
   clock: Clock,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const shelf = createShelf();
-  const shared = {
-    models: settings.models,
-    base: baseScenario(settings),
-    draw: faultDraw(),
-    shelf,
-    objects: createObjects(),
-  };
+  const shared = { ...asked, shelf: createShelf(), objects: createObjects() };
   let count = 0;
   let inFlight = 0;
   return (request, response) => {
@@ -323,7 +318,15 @@ export function startSimulator(
   port: number,
   clock: Clock = systemClock,
 ): Promise<Simulator> {
-  const server = createServer({ keepAliveTimeout: keepAliveMs }, listener(settings, clock));
+  const shared = { models: settings.models, base: baseScenario(settings), draw: faultDraw() };
+  // Whatever else asks for an upgrade is answered without.
+  const shouldUpgradeCallback = ({ headers }: IncomingMessage): boolean =>
+    headers.upgrade?.toLowerCase() === 'websocket';
+  const server = createServer(
+    { keepAliveTimeout: keepAliveMs, shouldUpgradeCallback },
+    listener(settings, shared, clock),
+  );
+  const closeSessions = serveSessions(server, { ...shared, clock });
   server.maxConnections = connectionsMax;
   return new Promise((resolve, rejectStart) => {
     server.once('error', rejectStart);
@@ -335,6 +338,7 @@ export function startSimulator(
         new Promise<void>((closed) => {
           server.close(() => closed());
           server.closeAllConnections();
+          closeSessions();
         });
       resolve({ url: `http://${name}:${address.port}`, port: address.port, close });
     });

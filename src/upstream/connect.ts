@@ -14,6 +14,8 @@ export interface Connections {
   dispatch(request: UpstreamSend, handler: ReplyHandler): void;
   /** The same on a connection of its own, which is closed afterwards. */
   dispatchFresh(request: UpstreamSend, handler: ReplyHandler): void;
+  /** Opens a socket for HTTP/1.1, which is the caller's from then on. */
+  open(done: Opened): void;
   /** How many connections are kept for later requests or carry one; fresh ones of undici aside. */
   readonly size: number;
   close(): Promise<void>;
@@ -35,6 +37,7 @@ export function openConnections(
   const { host } = new URL(origin);
   const openOwn = createReach(origin, timeoutMs, isAllowed, reach, readShared);
   const openOther = createReach(origin, timeoutMs, isAllowed, reach);
+  const openPlain = createReach(origin, timeoutMs, isAllowed, reach, undefined, ['http/1.1']);
   let plain = true;
   let closed = false;
   /** Sockets that speak HTTP/2, for undici to go on with. */
@@ -79,8 +82,10 @@ export function openConnections(
     const head = plain ? requestHead(host, request) : null;
     return head === null ? null : new Sent(request, head, handler);
   };
+  const gone = (): Error =>
+    Object.assign(new Error('the provider is no longer configured'), { code: closedCode });
   const refuse = (handler: ReplyHandler): void => {
-    const error = Object.assign(new Error('the provider is no longer configured'), { code: closedCode });
+    const error = gone();
     queueMicrotask(() => handler.onResponseError(null, error));
   };
 
@@ -96,6 +101,10 @@ export function openConnections(
       const own = ownOf(request, handler);
       if (own !== null) stack.sendFresh(own);
       else byUndici(handler, (connections) => connections.sendAlone(null, request, handler));
+    },
+    open(done) {
+      if (closed) queueMicrotask(() => done(gone(), null));
+      else openPlain(done);
     },
     get size() {
       return stack.size + (undici?.size ?? 0);

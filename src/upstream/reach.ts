@@ -20,13 +20,12 @@ export interface TlsFiles {
   readonly key?: string | undefined;
 }
 
-const protocols = ['http/1.1', 'h2'];
-
 /**
  * An opener of sockets to a provider. It refuses addresses, whether they are written in the URL or a name resolves to
  * them. A proxy looks names up by itself.
  * @param timeoutMs for TCP and TLS, and for each step through a proxy
  * @param onread what is read goes there, except through a proxy without TLS
+ * @param protocols that TLS offers
  */
 export function createReach(
   origin: string,
@@ -34,6 +33,7 @@ export function createReach(
   isAllowed: AddressCheck,
   { proxy, tls = {} }: Reach,
   onread?: OnReadOpts,
+  protocols: readonly string[] = ['http/1.1', 'h2'],
 ): (done: Opened) => void {
   const { protocol, hostname, port } = new URL(origin);
   const secured = protocol === 'https:';

@@ -35,7 +35,7 @@ function askedBy(folder: string, prefix: string): readonly Asked[] {
 const notServed: readonly (readonly [RegExp, string])[] = [
   [/^\/v1\/(organizations?|projects|safety|webhook_\w+)(\/|$)/, 'the administration of an account'],
   [/^\/v1\/fine_tuning\/checkpoints\//, 'the administration of an account: whose checkpoints are whose'],
-  [/^\/v1\/(realtime|live)\//, 'tokens and calls of Realtime, whose WebSockets pass by the gateway'],
+  [/^\/v1\/(realtime|live)\//, 'tokens and calls of Realtime that would pass by the gateway'],
   [/^\/v1\/models\/obj_1$/, 'deletes a model: /v1/models is a list of routes'],
 ];
 /** The only method of /v1/models/{id} that is missing. */

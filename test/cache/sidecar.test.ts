@@ -347,6 +347,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
       },
     ),
     attempt: {
+      messageMaxBytes: 1024,
       policy: config.attempt,
       clock,
       wallClock: Date.now,
@@ -380,6 +381,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
 async function readReply(pending: Promise<Reply>): Promise<string> {
   const reply = await pending;
   if (reply.kind === 'whole') return reply.body.toString();
+  if (reply.kind === 'session') return '';
   const chunks: Buffer[] = [];
   for await (const chunk of reply.chunks) chunks.push(chunk);
   return Buffer.concat(chunks).toString();

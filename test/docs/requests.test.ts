@@ -142,6 +142,9 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
   async 'x-api-key'() {
     expect(await keyIdWith(anthropicWire, { 'x-api-key': 'k' })).toBe('key-1');
   },
+  async 'api-key'() {
+    expect(await keyIdWith(openaiWire, { 'api-key': 'k' })).toBe('key-1');
+  },
   async 'x-goog-api-key'() {
     expect(await keyIdWith(geminiWire, { 'x-goog-api-key': 'k' })).toBe('key-1');
   },

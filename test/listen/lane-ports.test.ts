@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
+import { Refusal } from '../../src/base/errors.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { Exchange } from '../../src/exchange/exchange.ts';
 import type { Reply } from '../../src/exchange/reply.ts';
@@ -61,7 +62,7 @@ test.each(['', 'te: trailers\r\n'])(
     const all = readAll(socket);
     socket.write(post('first', header));
     await asked.promise;
-    const drained = port.drained();
+    const drained = port.drained(new Refusal('draining', 'Over.'));
     late.resolve(whole('late'));
     expect(await all).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\nConnection: close\r\n.*late/s);
     await drained;

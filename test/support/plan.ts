@@ -79,6 +79,7 @@ export async function startPlan(
     return { target, group, depth: 1, on: on === undefined ? null : new Set(on) };
   });
   const deps: AttemptDeps = {
+    messageMaxBytes: 1024,
     policy: config.attempt,
     clock,
     wallClock: Date.now,
@@ -123,6 +124,7 @@ async function came(reply: AttemptReply | AttemptFailure): Promise<Came> {
   if (reply.kind === 'failed')
     return { status: reply.refusal.entry.status, text: reply.refusal.message, tried };
   if (reply.kind === 'whole') return { status: reply.status, text: String(reply.body), tried };
+  if (reply.kind === 'session') return { status: reply.status, text: '', tried };
   const chunks: Buffer[] = [];
   for (let chunk = await reply.stream.next(); chunk !== null; chunk = await reply.stream.next())
     chunks.push(chunk);

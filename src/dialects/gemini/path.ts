@@ -1,10 +1,10 @@
 /** Gemini's paths, which contain the model and whether the reply is streamed. */
 
-import { endpoints } from '../../exchange/endpoint.ts';
+import { endpoints, isPassed } from '../../exchange/endpoint.ts';
 
 const methods: ReadonlySet<string> = new Set(
   endpoints
-    .filter(({ dialect, kind }) => dialect === 'gemini' && kind !== 'passthrough')
+    .filter((each) => each.dialect === 'gemini' && !isPassed(each))
     .map(({ upstreamPath }) => upstreamPath.slice(1)),
 );
 

@@ -1,0 +1,200 @@
+/** Handshakes and frames that no library would send, over a bare socket. */
+import { connect as connectTcp, type Socket } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { startSessions, startSessionUpstream } from '../support/session-upstream.ts';
+
+const head = (lines: readonly string[] = [], start = 'GET /v1/realtime?model=m HTTP/1.1'): string =>
+  [
+    start,
+    'host: localhost',
+    'connection: keep-alive, Upgrade',
+    'upgrade: WebSocket',
+    'sec-websocket-version: 13',
+    'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==',
+    ...lines,
+    '',
+    '',
+  ].join('\r\n');
+
+/** A frame; masked with zeros unless told otherwise. */
+function frame(first: number, data: Buffer | string, masked = true): Buffer {
+  const bytes = Buffer.from(data);
+  const length =
+    bytes.length < 126
+      ? Buffer.from([bytes.length | (masked ? 128 : 0)])
+      : Buffer.from([126 | (masked ? 128 : 0), bytes.length >> 8, bytes.length & 255]);
+  return Buffer.concat([Buffer.from([first]), length, Buffer.alloc(masked ? 4 : 0), bytes]);
+}
+
+async function raw(url: string, ...sent: (string | Buffer)[]) {
+  const { hostname, port } = new URL(url);
+  const socket: Socket = connectTcp(Number(port), hostname);
+  onTestFinished(() => void socket.destroy());
+  socket.on('error', () => {});
+  let seen = Buffer.alloc(0);
+  let look = (): void => {};
+  let closed = false;
+  socket.on('data', (chunk) => {
+    seen = Buffer.concat([seen, chunk]);
+    look();
+  });
+  socket.on('close', () => {
+    closed = true;
+    look();
+  });
+  await new Promise<void>((resolve) => socket.on('connect', () => resolve()));
+  for (const each of sent) socket.write(each);
+  const until = (fits: (bytes: Buffer, closed: boolean) => boolean) =>
+    new Promise<Buffer>((resolve) => {
+      look = () => {
+        if (fits(seen, closed)) resolve(seen);
+      };
+      look();
+    });
+  return { socket, until };
+}
+
+const isOpen = (bytes: Buffer): boolean => bytes.includes('\r\n\r\n');
+/** The code of a close frame at the end. */
+const closeCode = (bytes: Buffer): number => {
+  const at = bytes.lastIndexOf(0x88);
+  return at < 0 ? 0 : bytes.readUInt16BE(at + 2);
+};
+
+describe('frames', () => {
+  test.each([
+    ['unmasked', frame(0x81, 'hi', false), 1002],
+    ['of a reserved kind', frame(0x83, 'hi'), 1002],
+    ['with a reserved bit', frame(0xc1, 'hi'), 1002],
+    ['of text that is no UTF-8', frame(0x81, Buffer.from([0xc3, 0x28])), 1007],
+    ['of a continuation without a start', frame(0x80, 'hi'), 1002],
+    ['of a ping in pieces', frame(0x09, 'hi'), 1002],
+    ['of a closing with a code that must not be sent', frame(0x88, Buffer.from([0x03, 0xed])), 1002],
+    [
+      'of a length that is far too large',
+      Buffer.from([0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]),
+      1009,
+    ],
+  ])(
+    '%s end the session with the code for it, and the provider learns nothing of them',
+    async (_, bytes, code) => {
+      const upstream = await startSessionUpstream();
+      const sidecar = await startSessions(upstream);
+      const client = await raw(sidecar.url, head());
+      const [side] = await Promise.all([upstream.opened(), client.until(isOpen)]);
+      client.socket.write(bytes);
+      expect(closeCode(await client.until((seen) => closeCode(seen) > 0))).toBe(code);
+      expect(await side.closed).toEqual([1001, '']);
+      expect(side.messages).toEqual([]);
+      expect(await sidecar.recordWhere(({ status }) => status === 101)).toMatchObject({ abandoned: true });
+      // It closes even if this side never does.
+      await client.until((_seen, closed) => closed);
+    },
+  );
+
+  test('that come with the handshake wait for the provider', async () => {
+    const upstream = await startSessionUpstream();
+    const sidecar = await startSessions(upstream);
+    const client = await raw(sidecar.url, Buffer.concat([Buffer.from(head()), frame(0x81, 'early')]));
+    const side = await upstream.opened();
+    expect(await side.next()).toBe('early');
+    client.socket.write(frame(0x81, 'later'));
+    expect(await side.next()).toBe('later');
+  });
+
+  test('that come byte by byte are read', async () => {
+    const upstream = await startSessionUpstream();
+    const sidecar = await startSessions(upstream);
+    const client = await raw(sidecar.url);
+    client.socket.setNoDelay(true);
+    for (const byte of Buffer.concat([Buffer.from(head()), frame(0x81, 'slow')])) {
+      client.socket.write(Buffer.from([byte]));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await (await upstream.opened()).next()).toBe('slow');
+  });
+});
+
+describe('handshakes', () => {
+  const status = async (url: string, ...sent: (string | Buffer)[]): Promise<string> => {
+    const client = await raw(url, ...sent);
+    const bytes = await client.until((_, closed) => closed);
+    return bytes.toString('latin1');
+  };
+
+  test.each([
+    ['another version', head().replace('13', '8'), 'sec-websocket-version: 13'],
+    ['no key', head().replace(/sec-websocket-key.*\r\n/, ''), 'sec-websocket-key'],
+    ['a short key', head().replace('dGhlIHNhbXBsZSBub25jZQ==', 'abc'), 'sec-websocket-key'],
+    ['two keys', head(['sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==']), 'sec-websocket-key'],
+    ['protocols that are none', head(['sec-websocket-protocol: a, ,b c']), 'sec-websocket-protocol'],
+    ['a body', `${head(['content-length: 2'])}{}`, 'without a body'],
+    ['a chunked body', `${head(['transfer-encoding: chunked'])}0\r\n\r\n`, 'without a body'],
+    ['HTTP/1.0', head([], 'GET /v1/realtime?model=m HTTP/1.0'), 'HTTP/1.1'],
+    [
+      'no upgrade',
+      head()
+        .replace(/upgrade: WebSocket\r\n/, '')
+        .replace('keep-alive, Upgrade', 'close'),
+      'Upgrade',
+    ],
+  ])('with %s are refused', async (_, sent, told) => {
+    const upstream = await startSessionUpstream();
+    const sidecar = await startSessions(upstream);
+    const seen = await status(sidecar.url, sent);
+    expect(seen).toMatch(/^HTTP\/1\.1 400 /);
+    expect(seen).toContain(told);
+    expect(upstream.handshakes).toEqual([]);
+  });
+
+  test.each(['/v1/chat/completions', '/v1/responses', '/v1/realtime/x', '/ws/other'])(
+    'at %s, where there is no WebSocket, are refused',
+    async (path) => {
+      const upstream = await startSessionUpstream();
+      const sidecar = await startSessions(upstream);
+      expect(await status(sidecar.url, head([], `GET ${path} HTTP/1.1`))).toMatch(/^HTTP\/1\.1 404 /);
+    },
+  );
+
+  test('behind another request on the connection are refused if that is not answered yet', async () => {
+    const upstream = await startSessionUpstream();
+    const sidecar = await startSessions(upstream);
+    const get = 'GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n';
+    const seen = await status(sidecar.url, get + head());
+    expect(seen.match(/HTTP\/1\.1 \d+/g)?.[0]).toBe('HTTP/1.1 200');
+    expect(upstream.handshakes.length).toBeLessThanOrEqual(1);
+  });
+
+  test('behind an answered request on the connection are taken', async () => {
+    const upstream = await startSessionUpstream();
+    const sidecar = await startSessions(upstream);
+    const client = await raw(sidecar.url, 'GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    await client.until((seen) => seen.includes('"list"'));
+    client.socket.write(head());
+    await client.until((seen) => seen.includes('HTTP/1.1 101'));
+  });
+
+  test.each(['h2c', 'h2c, websocket2'])('for %s are served without', async (protocol) => {
+    const upstream = await startSessionUpstream();
+    const sidecar = await startSessions(upstream);
+    const sent = `GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: ${protocol}\r\n\r\n`;
+    expect(await status(sidecar.url, sent)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  test('of a client that is gone before the provider answers cost nothing', async () => {
+    let refuse = (): void => {};
+    const asked = new Promise<void>((resolve) => {
+      refuse = resolve;
+    });
+    const upstream = await startSessionUpstream(undefined, () => {
+      refuse();
+      return null;
+    });
+    const sidecar = await startSessions(upstream);
+    const client = await raw(sidecar.url, head());
+    await asked;
+    client.socket.resetAndDestroy();
+    const record = await sidecar.recordWhere(({ endpoint }) => endpoint === 'realtime');
+    expect(record).toMatchObject({ abandoned: true, outputTokens: 0 });
+  });
+});
