@@ -11,8 +11,9 @@ const frameBytes = 14;
 export interface Pipe {
   /** Passes a message on. */
   message(data: Buffer, binary: boolean): void;
-  /** Reads on, whatever waits: the session ends, and its closing must be read. */
-  open(): void;
+  /** Whether nothing more is read for now, whoever takes it. */
+  hold(held: boolean): void;
+  /** The session ends: whatever waits, its closing must be read. */
   close(): void;
 }
 
@@ -23,30 +24,35 @@ export interface Pipe {
  */
 export function createPipe(from: WebSocket, to: WebSocket, stallMs: number, onStall: () => void): Pipe {
   let waiting = 0;
+  let full = false;
+  let held = false;
   let paused = false;
-  let ended = false;
-  let stall: NodeJS.Timeout | null = null;
+  let stall: NodeJS.Timeout | undefined;
 
-  const resume = (): void => {
-    if (!paused) return;
-    paused = false;
-    if (stall !== null) clearTimeout(stall);
-    from.resume();
+  const read = (): void => {
+    const pauses = full || held;
+    if (pauses === paused) return;
+    paused = pauses;
+    if (paused) from.pause();
+    else from.resume();
+  };
+  const fill = (bytes: number): void => {
+    waiting += bytes;
+    // It takes what it gets, if slowly.
+    if (bytes < 0) stall?.refresh();
+    if (!full && waiting > waitingMaxBytes) {
+      full = true;
+      stall = setTimeout(onStall, stallMs);
+    } else if (full && waiting <= waitingLowBytes) {
+      full = false;
+      clearTimeout(stall);
+    }
+    read();
   };
   const sending = (data: Buffer): (() => void) => {
     const bytes = data.length + frameBytes;
-    waiting += bytes;
-    if (waiting > waitingMaxBytes && !paused && !ended) {
-      paused = true;
-      from.pause();
-      stall = setTimeout(onStall, stallMs);
-    }
-    return () => {
-      waiting -= bytes;
-      // It takes what it gets, if slowly.
-      stall?.refresh();
-      if (waiting <= waitingLowBytes) resume();
-    };
+    fill(bytes);
+    return () => fill(-bytes);
   };
   const isOpen = (): boolean => to.readyState === to.OPEN;
   from.on('ping', (data) => {
@@ -59,11 +65,13 @@ export function createPipe(from: WebSocket, to: WebSocket, stallMs: number, onSt
     message(data, binary) {
       if (isOpen()) to.send(data, { binary }, sending(data));
     },
-    open: resume,
+    hold(yes) {
+      held = yes;
+      read();
+    },
     close() {
-      ended = true;
-      resume();
-      if (stall !== null) clearTimeout(stall);
+      clearTimeout(stall);
+      from.resume();
     },
   };
 }

@@ -77,7 +77,10 @@ export function createCharges(
         if (later instanceof Refusal) onRefused(later);
         else take(later);
       },
-      (cause: unknown) => passage.reportDefect(cause),
+      (cause: unknown) => {
+        asking = false;
+        passage.reportDefect(cause);
+      },
     );
   };
 

@@ -7,7 +7,7 @@ import type { SessionReply } from '../exchange/reply.ts';
 import type { Passage } from '../passage.ts';
 import { denyForeign, mayName } from '../route/named-objects.ts';
 import { keepsForOne } from '../route/objects.ts';
-import { createPipe } from './pipe.ts';
+import { createPipe, type Pipe } from './pipe.ts';
 import { createCharges, type SessionCharges } from './session-charges.ts';
 
 /** Codes of closings (RFC 6455, section 7.4.1; 1011 and what follows: IANA's registry). */
@@ -53,6 +53,8 @@ class Session {
   readonly #reading;
   readonly #charges: SessionCharges;
   #client: WebSocket | null = null;
+  /** From the client. */
+  #up: Pipe | null = null;
   /** What the client is told once no reply is in progress; null: it may go on. */
   #leaving: Refusal | null = null;
   /** Messages of the client that are looked through, one after the other; null: none is. */
@@ -87,6 +89,7 @@ class Session {
       provider.terminate();
     });
     const down = createPipe(provider, client, clientTimeoutMs, () => client.terminate());
+    this.#up = up;
     const onCancel = (): void => this.#cancelled();
     cancellation.onCancel(onCancel);
     this.#release = [up.close, down.close, () => cancellation.off(onCancel)];
@@ -95,12 +98,18 @@ class Session {
       () => this.#stop(over(sessions.durationMs), closing.away),
       sessions.durationMs,
     );
-    client.on('message', (data: Buffer, binary) => this.#sent(data, () => up.message(data, binary)));
-    provider.on('message', (data: Buffer, binary) => this.#received(data, () => down.message(data, binary)));
+    client.on('message', (data: Buffer, binary) =>
+      this.#guard(() => this.#sent(data, () => up.message(data, binary))),
+    );
+    provider.on('message', (data: Buffer, binary) =>
+      this.#guard(() => this.#received(data, () => down.message(data, binary))),
+    );
     client.on('close', (code, reason) => this.#closed('client', code, reason));
     provider.on('close', (code, reason) => this.#closed('provider', code, reason));
     provider.resume();
-    if (cancellation.reason !== null) onCancel();
+    // It may have left before anybody listened.
+    if (provider.readyState === provider.CLOSED) this.#closed('provider', closing.broken, noReason);
+    else if (cancellation.reason !== null) onCancel();
     else if (this.#leaving !== null) this.leave(this.#leaving);
     await closed;
   }
@@ -112,7 +121,6 @@ class Session {
   }
 
   #sent(data: Buffer, pass: () => void): void {
-    if (this.#ended) return;
     this.#idle?.refresh();
     this.#reading.sent(data);
     if (this.#looking === null && !this.#mayNameForeign(data)) return pass();
@@ -132,7 +140,7 @@ class Session {
     const asked = { body, query: '', headers: {}, cancellation };
     const { provider } = this.#answer.target;
     const deadlineMs = stages.clock() + stages.config.attempt.totalTimeoutMs;
-    this.#client?.pause();
+    this.#up?.hold(true);
     const before = this.#looking ?? Promise.resolve();
     const looked = before.then(async () => {
       if (this.#ended) return;
@@ -146,18 +154,27 @@ class Session {
       .then(() => {
         if (this.#looking !== done) return;
         this.#looking = null;
-        this.#client?.resume();
+        if (!this.#ended) this.#up?.hold(false);
       });
     this.#looking = done;
   }
 
   #received(data: Buffer, pass: () => void): void {
-    if (this.#ended) return;
     this.#idle?.refresh();
     pass();
     const spent = this.#reading.received(data);
     if (spent !== null) this.#charges.charge(spent);
     if (this.#leaving !== null) this.leave(this.#leaving);
+  }
+
+  /** A defect of ours ends the session, not the process. */
+  #guard(work: () => void): void {
+    if (this.#ended) return;
+    try {
+      work();
+    } catch (cause) {
+      this.#defect(cause);
+    }
   }
 
   #defect(cause: unknown): void {

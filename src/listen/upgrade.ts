@@ -140,10 +140,14 @@ function faultOf(headers: IncomingHttpHeaders): Refusal | null {
     return new Refusal('invalid_header', 'The header sec-websocket-key is no key.', {
       param: 'sec-websocket-key',
     });
-  if (!protocolList.test(headers['sec-websocket-protocol'] ?? 'none'))
-    return new Refusal('invalid_header', 'The header sec-websocket-protocol is no list of names.', {
-      param: 'sec-websocket-protocol',
-    });
+  if (!isProtocolList(headers['sec-websocket-protocol'] ?? 'none'))
+    return new Refusal(
+      'invalid_header',
+      'The header sec-websocket-protocol is no list of names, each once.',
+      {
+        param: 'sec-websocket-protocol',
+      },
+    );
   if (saysBatch(headers))
     return new Refusal('invalid_header', 'A session can not wait as a batch request does.', {
       param: 'x-sidegate-priority',
@@ -152,6 +156,10 @@ function faultOf(headers: IncomingHttpHeaders): Refusal | null {
 }
 
 const protocolList = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/;
+const isProtocolList = (list: string): boolean => {
+  const names = list.split(',').map((each) => each.trim());
+  return protocolList.test(list) && new Set(names).size === names.length;
+};
 const keyProtocol = 'openai-insecure-api-key.';
 
 /** Browsers can't send headers with a WebSocket, so OpenAI's SDK sends the key as a protocol. Makes it a header. */

@@ -127,6 +127,7 @@ describe('handshakes', () => {
     ['no key', head().replace(/sec-websocket-key.*\r\n/, ''), 'sec-websocket-key'],
     ['a short key', head().replace('dGhlIHNhbXBsZSBub25jZQ==', 'abc'), 'sec-websocket-key'],
     ['two keys', head(['sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==']), 'sec-websocket-key'],
+    ['a protocol twice', head(['sec-websocket-protocol: a, b, a']), 'each once'],
     ['protocols that are none', head(['sec-websocket-protocol: a, ,b c']), 'sec-websocket-protocol'],
     ['a body', `${head(['content-length: 2'])}{}`, 'without a body'],
     ['a chunked body', `${head(['transfer-encoding: chunked'])}0\r\n\r\n`, 'without a body'],

@@ -11,6 +11,9 @@ const transcriberIn = (session: Json): string | null =>
   textOf(objectOf(objectOf(objectOf(session.audio).input).transcription).model) ??
   textOf(objectOf(session.input_audio_transcription).model);
 
+/** More than a session can hear. */
+const soundMaxSeconds = 86_400;
+
 /** Reads usage. Images are priced as text, which they nearly cost. */
 export function readRealtimeUsage(usage: Json): ReplyFacts {
   const input = objectOf(usage.input_token_details ?? usage.input_tokens_details);
@@ -29,7 +32,7 @@ export function readRealtimeUsage(usage: Json): ReplyFacts {
       sound: true,
       inputTokens: Math.max(0, countOf(input.audio_tokens) - cachedAudio),
       outputTokens: countOf(output.audio_tokens),
-      soundMs: Math.max(0, numberOf(usage.seconds) ?? 0) * 1000,
+      soundMs: Math.min(Math.max(0, numberOf(usage.seconds) ?? 0), soundMaxSeconds) * 1000,
     },
   };
 }
