@@ -200,8 +200,10 @@ export class Passage implements Course {
 
   #endSession(closing: Closing, { bill, cut }: NonNullable<Closing['session']>, nowMs: number): Bill {
     this.permit?.settle(cut ? null : noUsage, 0);
-    this.stages.observer.record(createRecord(this.exchange, this, closing, bill, nowMs));
-    return bill;
+    const usage = { ...bill.usage, known: bill.usage.known && !cut };
+    const all = { ...bill, usage, priced: bill.priced && !cut };
+    this.stages.observer.record(createRecord(this.exchange, this, closing, all, nowMs));
+    return all;
   }
 
   /** The billed calls; none for requests that count tokens, which providers answer for free. */

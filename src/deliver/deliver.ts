@@ -145,7 +145,7 @@ export function deliverAnswer(
   );
   const { passedOver } = answer.trail;
   if (passedOver !== '') headers.push('x-sidegate-passed-over', headerText(passedOver));
-  addProviderHeaders(answer, across, exchange, headers);
+  addProviderHeaders(answer, across, passage, headers);
   if (answer.kind === 'stream' && mustFilter(answer.target.provider, passage)) {
     answer.stream.close();
     return passage.refuse(unread);
@@ -202,7 +202,7 @@ function sessionHeaders(answer: SessionAnswer, passage: Passage): string[] {
   const { trail, target } = answer;
   const headers = replyHeaders(passage, null, target.label, cacheStatus(passage));
   headers.push('x-sidegate-attempts', String(trail.calls));
-  addProviderHeaders(answer, false, passage.exchange, headers);
+  addProviderHeaders(answer, false, passage, headers);
   return headers;
 }
 
@@ -255,14 +255,14 @@ function serverTiming(passage: Passage, upstreamMs: number, nowMs: number): stri
 function addProviderHeaders(
   { target, headers: given }: AttemptReply,
   across: boolean,
-  exchange: Exchange,
+  passage: Passage,
   headers: string[],
 ): void {
   const { dialect } = target.provider;
   for (const name in given) {
     if (!(across ? name.startsWith('retry-after') : dialect.passesBack(name))) continue;
     const sent = given[name];
-    const value = isUploadUrl(name) ? ownUploadUrl(String(sent), target.provider, exchange) : sent;
+    const value = isUploadUrl(name) ? ownUploadUrl(String(sent), target.provider, passage) : sent;
     if (typeof value !== 'string') continue;
     if (name === dialect.requestIdHeader) headers[headers.indexOf(name) + 1] = value;
     else headers.push(name, value);

@@ -2,8 +2,7 @@
 import type { AttemptReply } from '../attempt/answer.ts';
 import { Refusal } from '../base/errors.ts';
 import { isObject, type Json, listOf, objectOf, parseObject } from '../base/json.ts';
-import { type Endpoint, isOfProvider } from '../exchange/endpoint.ts';
-import type { Exchange } from '../exchange/exchange.ts';
+import { type Endpoint, isOfProvider, uploadObject } from '../exchange/endpoint.ts';
 import { queryOf } from '../listen/query.ts';
 import type { Passage } from '../passage.ts';
 import { keepsForOne } from '../route/objects.ts';
@@ -120,16 +119,21 @@ function ownOnly(json: Json, isOwn: (id: string) => boolean): Json {
 export const isUploadUrl = (name: string): boolean =>
   name.startsWith('x-goog-upload-') && name.endsWith('url');
 
-/** A URL of the provider's that the client is sent to, as one of ours; null: it isn't of the provider's API. */
+/**
+ * A URL of the provider's that the client is sent to, as one of ours; null: it isn't of the provider's API. What is
+ * uploaded there is the tenant's.
+ */
 export function ownUploadUrl(
   url: string,
-  { baseUrl, basePath }: Provider,
-  { headers }: Exchange,
+  { name, baseUrl, basePath }: Provider,
+  { exchange: { headers }, identity, stages }: Passage,
 ): string | null {
   const found = URL.canParse(url) ? new URL(url) : null;
   const start = `/upload${basePath}/`;
   if (found?.origin !== new URL(baseUrl).origin || !found.pathname.startsWith(start)) return null;
   const scheme = headers['x-forwarded-proto'] === 'https' ? 'https' : 'http';
+  const id = found.searchParams.get('upload_id');
+  if (id !== null && identity !== null) stages.objects.owners.claim(name, uploadObject(id), identity.tenant);
   const query = queryOf(found.search, 'gemini', true);
   return `${scheme}://${headers.host}/upload/v1beta/${found.pathname.slice(start.length)}?${query}`;
 }

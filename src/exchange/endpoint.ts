@@ -1,4 +1,5 @@
 /** The endpoints of the data port, one row each: everything in which they differ is here. */
+import { hash } from 'node:crypto';
 import { type NativeEndpoint, nativeEndpoint } from '../native/inspect.ts';
 import type { DialectName } from './dialects.ts';
 
@@ -332,6 +333,9 @@ export const isOfProvider = ({ kind }: Pick<Traits, 'kind'>): boolean =>
 /** Whether requests are passed on unread, to providers with `passthrough`. */
 export const isPassed = ({ kind }: Pick<Traits, 'kind'>): boolean =>
   kind === 'passthrough' || kind === 'session';
+
+/** An upload that has begun at Google, as an object; ids of these are longer than others. */
+export const uploadObject = (id: string): string => `uploads/${hash('sha256', id)}`;
 
 /** The name of an endpoint, as in keys and logs. */
 export type EndpointName = (typeof endpoints)[number]['name'];

@@ -3,7 +3,14 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../base/errors.ts';
 import { asksForEvents, readPath } from '../dialects/gemini/path.ts';
 import type { DialectName } from '../exchange/dialects.ts';
-import { type Endpoint, endpoints, isOfProvider, isPassed, modelsEndpoint } from '../exchange/endpoint.ts';
+import {
+  type Endpoint,
+  endpoints,
+  isOfProvider,
+  isPassed,
+  modelsEndpoint,
+  uploadObject,
+} from '../exchange/endpoint.ts';
 
 /** A request's head, read by the lane or by Node. */
 export interface Head {
@@ -42,6 +49,19 @@ const geminiVersion = /^(\/upload)?\/v1(?:alpha)?\//;
 /** Google's SDK writes two slashes. */
 const liveVersion = /^\/?(\/ws\/google\.ai\.generativelanguage\.)v1(?:alpha|beta)?\./;
 
+/** A parameter's value; null: there is none. Of several, nobody knows which a provider takes: they are one that is nobody's. */
+function namedIn(query: URLSearchParams, name: string): string | null {
+  const all = query.getAll(name);
+  return all.length === 0 ? null : all.join();
+}
+
+/** The upload that a URL goes on with, as an object of its own; null: it begins one, or is none. */
+function uploadIn(url: string): string | null {
+  if (!url.startsWith('/upload/')) return null;
+  const id = namedIn(new URLSearchParams(url.slice(pathOf(url).length)), 'upload_id');
+  return id === null ? null : uploadObject(id);
+}
+
 /** The endpoint of a head; undefined: there is none. */
 export function endpointAt({ url, method, upgrades }: Head, dialect: DialectName): Endpoint | undefined {
   const path = pathOf(url);
@@ -49,7 +69,8 @@ export function endpointAt({ url, method, upgrades }: Head, dialect: DialectName
   if (dialect === 'gemini') {
     const own = geminiEndpoint(path, url);
     if (own !== undefined && own.kind !== 'models') return own;
-    return providersEndpoint(method, path.replace(geminiVersion, '$1/v1beta/'), dialect) ?? own;
+    const found = providersEndpoint(method, path.replace(geminiVersion, '$1/v1beta/'), dialect);
+    return found === undefined ? own : { ...found, object: found.object ?? uploadIn(url) };
   }
   if (path === modelsPath || path.startsWith(`${modelsPath}/`)) return modelsEndpoint(dialect);
   const exact = endpointsByPath.get(path);
@@ -65,7 +86,7 @@ export function sessionAt(url: string): Endpoint | undefined {
   const query = new URLSearchParams(url.slice(pathOf(url).length));
   const model = query.get('model') ?? query.get('deployment') ?? '';
   // A session may join a call, which is somebody's.
-  return { ...endpoint, object: query.get('call_id'), inPath: { model, stream: true, list: false } };
+  return { ...endpoint, object: namedIn(query, 'call_id'), inPath: { model, stream: true, list: false } };
 }
 
 /** A Gemini endpoint: method and model are in its path. */

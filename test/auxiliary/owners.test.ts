@@ -363,6 +363,14 @@ describe('an object', () => {
       expect(sent?.body.equals(bytes)).toBe(true);
       expect((await asking('GET', '/v1beta/files/f7', 'k-a')).status).toBe(200);
       expect((await asking('GET', '/v1beta/files/f7', 'k-b')).status).toBe(404);
+      const going = '/upload/v1beta/files?upload_id=u1&upload_protocol=resumable';
+      const command = { 'x-goog-upload-command': 'upload, finalize', 'x-goog-upload-offset': '0' };
+      const before = upstream.calls.length;
+      const twice = '/upload/v1beta/files?upload_id=u2&upload_id=u1';
+      for (const url of [going, twice])
+        expect((await asking('POST', url, 'k-b', 'x', command)).status).toBe(404);
+      expect(upstream.calls).toHaveLength(before);
+      expect((await asking('POST', going, 'k-a', 'x', command)).status).toBe(200);
     },
   );
 

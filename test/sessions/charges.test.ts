@@ -197,14 +197,21 @@ describe('budgets and limits', () => {
     client.socket.send(created);
     await client.next();
     client.socket.terminate();
-    await sidecar.recordWhere(({ abandoned }) => abandoned);
+    expect(await sidecar.recordWhere(({ abandoned }) => abandoned)).toMatchObject({
+      usageKnown: false,
+      priced: false,
+    });
     expect(await used(sidecar.adminUrl)).toBeGreaterThan(16_383);
     const other = connect(sidecar.url, path);
     await other.open;
     other.socket.send(done(null));
     await other.next();
     other.socket.close();
-    expect(await sidecar.recordWhere(({ usageKnown }) => !usageKnown)).toMatchObject({ priced: false });
+    expect(await sidecar.recordWhere(({ abandoned, usageKnown }) => !abandoned && !usageKnown)).toMatchObject(
+      {
+        priced: false,
+      },
+    );
     expect(await used(sidecar.adminUrl)).toBeGreaterThan(2 * 16_383);
   });
 
