@@ -105,7 +105,7 @@ function bound(origin: string, side: 'least' | 'most', limit: number | bigint, i
   return `must be ${side === 'least' ? 'more' : 'less'} than ${limit}`;
 }
 
-const knownListMax = 16;
+const knownListMax = 20;
 
 function unknownKey(key: string, known: readonly string[]): string {
   const guess = didYouMean(key, known);

@@ -1,6 +1,7 @@
 /** Sessions over WebSockets: who may open one, where it goes, and that everything passes as it is. */
 import { describe, expect, test } from 'vitest';
 import { piiKinds } from '../../src/native/pii.ts';
+import { createAuthority } from '../support/certificates.ts';
 import { connect, key, keys, startSessions, startSessionUpstream } from '../support/session-upstream.ts';
 
 const path = '/v1/realtime?model=gpt-realtime';
@@ -358,6 +359,21 @@ describe('where it goes', () => {
     await connect(sidecar.url, `/ws/${service}?key=k-a`).open;
     expect(upstream.handshakes[0]?.url).toBe(`/ws/${service}`);
     expect(upstream.handshakes[0]?.headers['x-goog-api-key']).toBe('provider-key');
+  });
+
+  test('over TLS, as other calls go', async () => {
+    const authority = createAuthority();
+    const upstream = await startSessionUpstream(({ socket }) => socket.send('hi'), undefined, {
+      ...authority.issue('localhost'),
+    });
+    const known = await startSessions(upstream, {}, { tls: { ca: authority.cert } });
+    expect(await connect(known.url, path).next()).toBe('hi');
+    expect(upstream.handshakes[0]?.headers.host).toBe(new URL(upstream.url).host);
+    const unknown = await startSessions(upstream);
+    expect(await connect(unknown.url, path).outcome).toBe('targets_down');
+    expect(await unknown.recordWhere(({ status }) => status === 503)).toMatchObject({
+      tried: expect.stringContaining('first/realtime: certificate'),
+    });
   });
 
   test('a call that somebody else may have made is joined by nobody', async () => {

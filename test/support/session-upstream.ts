@@ -1,6 +1,6 @@
 /** A provider of sessions for tests: a real WebSocket server that is told what to do with each connection. */
-import type { IncomingMessage } from 'node:http';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { onTestFinished } from 'vitest';
@@ -37,16 +37,18 @@ export interface SessionUpstream {
   opened(): Promise<ProviderSide>;
 }
 
-/** Starts a provider. @param onOpen what it does with each session */
+/** Starts a provider. @param onOpen what it does with each session @param tls null: without */
 export async function startSessionUpstream(
   onOpen: (side: ProviderSide) => void = () => {},
   onHandshake: OnHandshake = () => null,
+  tls: { readonly cert: string; readonly key: string } | null = null,
 ): Promise<SessionUpstream> {
-  const server = createServer(({ method }, response) => {
+  const plain: RequestListener = ({ method }, response) => {
     response.setHeader('content-type', 'application/json');
     if (method === 'POST') response.end('{"id":"file-b1","object":"file"}');
     else response.writeHead(404).end('{}');
-  });
+  };
+  const server = tls === null ? createServer(plain) : createTlsServer({ ...tls }, plain);
   const sockets = new WebSocketServer({
     noServer: true,
     autoPong: false,
@@ -94,7 +96,7 @@ export async function startSessionUpstream(
   });
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}/v1`,
+    url: `${tls === null ? 'http://127.0.0.1' : 'https://localhost'}:${port}/v1`,
     handshakes,
     sides,
     raw,
