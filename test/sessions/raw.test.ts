@@ -1,5 +1,6 @@
 /** Handshakes and frames that no library would send, over a bare socket. */
 import { connect as connectTcp, type Socket } from 'node:net';
+import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startSessions, startSessionUpstream } from '../support/session-upstream.ts';
 
@@ -113,6 +114,31 @@ describe('frames', () => {
     }
     expect(await (await upstream.opened()).next()).toBe('slow');
   });
+});
+
+test('whatever bytes come, each session ends by itself and the next one is served', async () => {
+  const upstream = await startSessionUpstream(({ socket }) =>
+    socket.on('message', (data, binary) => socket.send(data, { binary })),
+  );
+  const sidecar = await startSessions(upstream, { listen: { sessions: { max: 4 } } });
+  const good = fc.uint8Array({ maxLength: 200 }).map((bytes) => frame(0x82, Buffer.from(bytes)));
+  const bad = fc.uint8Array({ minLength: 1, maxLength: 60 }).map((bytes) => Buffer.from(bytes));
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.oneof(good, bad), { maxLength: 6 }), fc.boolean(), async (sent, early) => {
+      const client = await raw(sidecar.url);
+      client.socket.write(early ? Buffer.concat([Buffer.from(head()), ...sent]) : head());
+      await client.until(isOpen);
+      if (!early) for (const each of sent) client.socket.write(each);
+      client.socket.end();
+      await client.until((_, closed) => closed);
+    }),
+    { numRuns: 60 },
+  );
+  const last = await raw(sidecar.url, head(), frame(0x81, 'still here'));
+  await last.until((seen) => seen.includes('still here'));
+  await expect.poll(() => sidecar.records().length).toBeGreaterThanOrEqual(60);
+  expect(sidecar.logText()).not.toContain('"defect"');
+  for (const { status, error } of sidecar.records()) expect([status, error]).toEqual([101, '']);
 });
 
 describe('handshakes', () => {
