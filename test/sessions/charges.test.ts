@@ -1,5 +1,6 @@
 /** What sessions cost: counted from the provider's usage, charged as it comes, and ended by limits. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { startRedis } from '../support/redis.ts';
 import {
   connect,
   created,
@@ -182,6 +183,36 @@ describe('budgets and limits', () => {
     await client.open;
     client.socket.send(JSON.stringify(usage(9000, 15_000)));
     expect(await client.closed).toEqual([1008, expect.stringContaining('tokens')]);
+  });
+
+  test('a limit that pods share is asked for in Redis, and what is used meanwhile is charged, too', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.stop());
+    const upstream = await metered();
+    const shared = {
+      limits: [{ name: 'tokens', unit: 'tokens' as const, capacity: 60_000, refillPerSecond: 0.000_01 }],
+      sync: { redis: redis.url, podsExpected: 2 },
+      admin: { token },
+    };
+    const [one, other] = [await startSessions(upstream, shared), await startSessions(upstream, shared)];
+    const client = connect(one.url, path);
+    await client.open;
+    // At once: the second and third are used while the first is asked for.
+    for (let reply = 0; reply < 3; reply++) client.socket.send(JSON.stringify(usage(5000, 1000)));
+    for (let reply = 0; reply < 3; reply++) await client.next(isDone);
+    expect(client.socket.readyState).toBe(client.socket.OPEN);
+    client.socket.send(JSON.stringify(usage(30_000, 1000)));
+    expect((await client.closed)[0]).toBe(1008);
+    expect(await one.recordWhere(({ status }) => status === 101)).toMatchObject({
+      inputTokens: 45_000,
+      outputTokens: 4000,
+      stopped: true,
+    });
+    // 49,000 are used, of which the other pod hears.
+    await expect
+      .poll(() => connect(other.url, path).outcome, { timeout: 20_000, interval: 500 })
+      .toBe('rate_limited');
+    expect(await used(one.adminUrl)).toBeCloseTo(49_000, -2);
   });
 
   test('within a reply, what was reserved is charged; of a reply that tells nothing, too', async () => {
