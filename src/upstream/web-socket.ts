@@ -1,4 +1,8 @@
-/** Opens WebSockets at providers, over the provider's own way of opening sockets. */
+/**
+ * Opens WebSockets at providers, over the provider's own way of opening sockets. Frames are read and written by `ws`, on
+ * the client's side too: it has no dependencies, bounds what it holds, checks masks, UTF-8 and fragments, and is what
+ * most clients are tested against.
+ */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ClientOptions, WebSocket } from 'ws';
