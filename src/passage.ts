@@ -202,7 +202,7 @@ export class Passage implements Course {
     this.permit?.settle(cut ? null : noUsage, 0);
     const usage = { ...bill.usage, known: bill.usage.known && !cut };
     const all = { ...bill, usage, priced: bill.priced && !cut };
-    this.stages.observer.record(createRecord(this.exchange, this, closing, all, nowMs));
+    this.stages.observer.record(createRecord(this.exchange, this, closing, all, nowMs), null);
     return all;
   }
 

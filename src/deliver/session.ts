@@ -136,8 +136,8 @@ class Session {
   /** Looks through a message for what belongs to others, then passes it on. Nothing further is read until then. */
   #look(body: Buffer, pass: () => void): void {
     const { exchange, identity, stages } = this.#passage;
-    const { cancellation } = exchange;
-    const asked = { body, query: '', headers: {}, cancellation };
+    const { cancellation, endpoint } = exchange;
+    const asked = { body, query: '', headers: {}, cancellation, endpoint };
     const { provider } = this.#answer.target;
     const deadlineMs = stages.clock() + stages.config.attempt.totalTimeoutMs;
     this.#up?.hold(true);

@@ -6,7 +6,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ClientOptions, WebSocket } from 'ws';
-import { malformedCode } from './connection.ts';
+import { malformedCode } from './sending.ts';
 import type { Provider } from './target.ts';
 
 /** How a WebSocket is opened. */
