@@ -9,8 +9,8 @@ import { translatedEmbeddings, type WrittenVectors, writeEmbeddings } from '../d
 import { passHeaders } from '../dialects/headers.ts';
 import { dialects } from '../dialects/index.ts';
 import { encodeObject } from '../dialects/pass-through.ts';
-import type { ChatClient, ChatProvider } from '../dialects/sides.ts';
 import { encodeSession, sessionQuery } from '../dialects/session.ts';
+import type { ChatClient, ChatProvider } from '../dialects/sides.ts';
 import {
   type ReadRequest,
   readRequest,
