@@ -260,6 +260,8 @@ const refusalOf = ({ code, message, param, retryAfterMs, headers }: RefusalMembe
     ...(retryAfterMs === null ? {} : { retryAfterMs }),
   });
 
-/** A defect in a thread, which tells its name only; as that of an error it is written to the log. */
-const workFailed = (name: string): Error =>
-  Object.assign(new Error('work in a thread failed'), { name: `work aside failed: ${name}` });
+/** A defect in a thread, which tells its name only: as an error's name, that is written to the log. */
+function workFailed(name: string): Error {
+  const what = `work aside failed: ${name}`;
+  return Object.assign(new Error(what), { name: what });
+}
