@@ -34,6 +34,7 @@ const overloaded = {
   anthropic: 'overloaded_error',
 } as const;
 const upstream = { openai: 'api_error', anthropic: 'api_error' } as const;
+const timedOut = { status: 504, retryable: true, ...upstream } as const;
 
 /** Every error by its code. */
 export const catalogue = {
@@ -348,17 +349,13 @@ export const catalogue = {
     hint: 'Wait for `Retry-After`, or allow more time with `x-sidegate-timeout` (at most `batch.deadlineMs`).',
   },
   batch_expired: {
-    status: 504,
+    ...timedOut,
     source: 'gateway',
-    retryable: true,
-    ...upstream,
     hint: 'Repeat it later, or allow more time with `x-sidegate-timeout` (at most `batch.deadlineMs`).',
   },
   upstream_timeout: {
-    status: 504,
+    ...timedOut,
     source: 'upstream',
-    retryable: true,
-    ...upstream,
     hint: 'Raise the named timeout, or add a fallback target.',
   },
 } as const satisfies Record<string, Entry>;
