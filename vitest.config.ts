@@ -1,10 +1,11 @@
 import { defineConfig } from 'vitest/config';
 import type { TestSequencer, TestSpecification } from 'vitest/node';
 
-/** Files that change what a process has only one of: modules, timers, environment. */
+/** Files that change what a process has only one of (modules, timers, environment), or time its main thread. */
 const alone = [
   'test/base/memory.test.ts',
   'test/deliver/{stop,table}.test.ts',
+  'test/hardening/turns.test.ts',
   'test/upstream/credentials-*.test.ts',
 ];
 
@@ -61,6 +62,9 @@ const long = [
   'sync/leases',
 ];
 
+/** There are more workers than cores already: what V8 collects in threads of its own costs a tenth more CPU time. */
+const execArgv = ['--single-threaded-gc', '--max-semi-space-size=32'];
+
 /** Long files begin first, and the project with the most small ones is the last: so all workers end together. */
 class LongFirst implements TestSequencer {
   async shard(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -84,8 +88,6 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     maxWorkers: 3,
-    // There are more workers than cores already: what V8 collects in threads of its own costs a tenth more CPU time.
-    execArgv: ['--single-threaded-gc', '--max-semi-space-size=32'],
     projects: [
       // Patterns are each project's own: those of this file would be added to them.
       {
@@ -94,6 +96,7 @@ export default defineConfig({
         test: {
           name: 'all',
           isolate: false,
+          execArgv,
           include: ['test/**/*.test.ts'],
           exclude: ['test/scenarios/**', ...alone],
         },
@@ -108,6 +111,7 @@ export default defineConfig({
         test: {
           name: 'by-node',
           isolate: false,
+          execArgv,
           include: [
             'test/listen/listen.test.ts',
             'test/listen/guard.test.ts',
