@@ -9,25 +9,21 @@ import { createNotes } from './chat.ts';
 import type { EmbedClient, EmbedProvider, Vector } from './embed.ts';
 import { passHeaders } from './headers.ts';
 import type { AcrossEmbeddings, AskedVectors, ReplyReading } from './reading.ts';
-import { invalidIn, lostHeaders, type Translated } from './translate.ts';
+import {
+  invalidIn,
+  lostHeaders,
+  type Translated,
+  type Untranslatable,
+  type WrittenRequest,
+} from './translate.ts';
 import type { Destination } from './wire.ts';
 
 const none = Buffer.alloc(0);
 
-/** A request as a provider reads it, and what was left out of it, or the field that can't be translated. */
+/** A request for vectors as a provider reads it, or why it can't. */
 export type WrittenVectors =
-  | {
-      readonly kind: 'written';
-      /** After the base path. */
-      readonly path: string;
-      readonly headers: readonly string[];
-      readonly body: Buffer;
-      readonly dropped: readonly string[];
-      /** How many more fields were left out. */
-      readonly droppedMore: number;
-      readonly asked: Omit<AskedVectors, 'model'>;
-    }
-  | { readonly kind: 'cannot'; readonly field: string };
+  | (WrittenRequest & { readonly asked: Omit<AskedVectors, 'model'> })
+  | Untranslatable;
 
 /** Writes a client's body in the provider's dialect; refuses an invalid one. */
 export function writeEmbeddings(

@@ -32,21 +32,28 @@ export interface ReadRequest {
   };
 }
 
-/** A request as a provider reads it, and what was left out of it, or the field that can't be translated. */
+/** A request as a provider reads it, and what was left out of it. */
+export interface WrittenRequest {
+  readonly kind: 'written';
+  /** After the base path. */
+  readonly path: string;
+  readonly headers: readonly string[];
+  readonly body: Buffer;
+  readonly dropped: readonly string[];
+  /** How many more fields were left out. */
+  readonly droppedMore: number;
+}
+
+/** The field that can't be translated. */
+export interface Untranslatable {
+  readonly kind: 'cannot';
+  readonly field: string;
+}
+
+/** A chat as a provider reads it, or why it can't. */
 export type Written =
-  | {
-      readonly kind: 'written';
-      /** After the base path. */
-      readonly path: string;
-      readonly headers: readonly string[];
-      readonly body: Buffer;
-      readonly dropped: readonly string[];
-      /** How many more fields were left out. */
-      readonly droppedMore: number;
-      readonly origins: ReplyContext['origins'];
-      readonly echo?: Json | undefined;
-    }
-  | { readonly kind: 'cannot'; readonly field: string };
+  | (WrittenRequest & { readonly origins: ReplyContext['origins']; readonly echo?: Json | undefined })
+  | Untranslatable;
 
 /** The translated request and what was left out of it, or the field that can't be translated. */
 export type Translated =
@@ -59,7 +66,7 @@ export type Translated =
       /** Headers that were left out. SDKs send them by default, so no request is refused because of them. */
       readonly lost: readonly string[];
     }
-  | { readonly kind: 'cannot'; readonly field: string }
+  | Untranslatable
   /** The client's own mistake. */
   | { readonly kind: 'invalid'; readonly refusal: Refusal };
 

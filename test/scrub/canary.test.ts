@@ -52,6 +52,16 @@ async function dump(url: string): Promise<string> {
   }
 }
 
+/** What a sidecar wrote down and sent on, but to providers. Stops it. */
+async function leftIn(gate: Gate, redisUrl: string, folder: string, receiver: { text(): string }) {
+  const metrics = await gate.sidecar.metrics();
+  const recent = await (await fetch(`${gate.sidecar.adminUrl}/api/requests`)).text();
+  const redis = await dump(redisUrl);
+  await gate.stop();
+  const files = await filesIn(folder);
+  return { log: gate.sidecar.logText(), metrics, recent, redis, files, traces: receiver.text() };
+}
+
 test.each(wires.flatMap((wire) => actions.map((action) => [wire.name, action, wire] as const)))(
   '%s: what is set to %s is nowhere but with its caller',
   async (_, action, wire) => {
@@ -90,17 +100,8 @@ test.each(wires.flatMap((wire) => actions.map((action) => [wire.name, action, wi
       statuses.push(reply.status);
       texts += reply.text + JSON.stringify(reply.headers);
     }
-    const metrics = await gate.sidecar.metrics();
-    const recent = await (await fetch(`${gate.sidecar.adminUrl}/api/requests`)).text();
-    const shared = await dump(redis.url);
-    await gate.stop();
     const places = {
-      log: gate.sidecar.logText(),
-      metrics,
-      recent,
-      redis: shared,
-      files: await filesIn(folder),
-      traces: receiver.text(),
+      ...(await leftIn(gate, redis.url, folder, receiver)),
       upstream: gate.upstream.calls
         .map(({ body: sent, headers }) => sent + JSON.stringify(headers))
         .join('\n'),
@@ -159,17 +160,8 @@ test.each(wires.flatMap((wire) => actions.map((action) => [wire.name, action, wi
       const body = wire.request('', { model: ownModel(wire), messages, stream });
       statuses.push((await gate.post(wire.path, JSON.stringify(body))).status);
     }
-    const metrics = await gate.sidecar.metrics();
-    const recent = await (await fetch(`${gate.sidecar.adminUrl}/api/requests`)).text();
-    const shared = await dump(redis.url);
-    await gate.stop();
     const places = {
-      log: gate.sidecar.logText(),
-      metrics,
-      recent,
-      redis: shared,
-      files: await filesIn(folder),
-      traces: receiver.text(),
+      ...(await leftIn(gate, redis.url, folder, receiver)),
       upstream: gate.upstream.calls.map(({ body: sent }) => sent).join('\n'),
     };
     expect(statuses).toEqual(action === 'block' ? [400, 400, 400] : [200, 200, 200]);
