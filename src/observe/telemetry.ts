@@ -11,6 +11,7 @@ import { createNotices } from './notices.ts';
 import type { Recent } from './recent.ts';
 import type { ExchangeRecord } from './record.ts';
 import type { Spend } from './spend.ts';
+import { createTurn, type Ended } from './turn.ts';
 
 /** Takes every record: the ledger, for example. @param endedMs ms since 1970 @param said null: it isn't exported */
 export interface Follower {
@@ -27,6 +28,8 @@ export interface Observer extends Telemetry {
   readonly content: StreamKeeping | null;
   /** A request is finished. @param said what it and its reply say; null: that isn't exported */
   record(record: ExchangeRecord, said: Said | null): void;
+  /** Handles the records of this turn of the event loop now; otherwise they are at its end. */
+  flush(): void;
   /** Usage and cost of one billed call for a tenant's request. */
   charge(tenant: string, charge: Charge): void;
   /** A new configuration was adopted, or refused. */
@@ -41,9 +44,9 @@ export const storedKeyLimit = 'stored-key';
 /** A provider that can't be reached is logged once in so long. */
 const unreachableMs = 60_000;
 
-/** Creates the observer. `clock`: monotonic ms; `wallClock`: ms since 1970. */
 const memoryLines = { short: 'memoryShort', full: 'memoryFull', eased: 'memoryEased' } as const;
 
+/** Creates the observer. `clock`: monotonic ms; `wallClock`: ms since 1970. */
 export function createObserver(
   metrics: Metrics,
   {
@@ -62,16 +65,22 @@ export function createObserver(
   const saidMs = new Map<string, number>();
   const failingIssuers = new Set<string>();
   let limitNames: ReadonlySet<string> = new Set();
+  const defect = (requestId: string, cause: unknown): void =>
+    say(log, 'defect', { requestId, stack: placeOf(cause) });
+  const turn = createTurn(
+    [
+      ({ record }) => metrics.record(record),
+      ...all.map((follower) => (ended: Ended) => follower.add(ended.record, ended.endedMs, ended.said)),
+      ({ record, endedMs }) => writeLine(record, endedMs),
+    ],
+    defect,
+  );
   return {
     recent,
     spend,
     content,
-    record(record, said) {
-      const wallMs = world.wallClock();
-      metrics.record(record);
-      for (const follower of all) follower.add(record, wallMs, said);
-      writeLine(record, wallMs);
-    },
+    record: (record, said) => turn.add({ record, endedMs: world.wallClock(), said }),
+    flush: turn.flush,
     charge: metrics.charge,
     reload: metrics.reload,
     nameLimits(names) {
@@ -155,7 +164,7 @@ export function createObserver(
       metrics.recogniser(up);
       say(log, up ? 'recogniserUp' : 'recogniserDown', up ? {} : { why });
     },
-    defect: (requestId, cause) => say(log, 'defect', { requestId, stack: placeOf(cause) }),
+    defect,
   };
 }
 

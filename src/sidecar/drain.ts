@@ -48,6 +48,7 @@ export async function release(rooms: Rooms, reloading: Promise<unknown>): Promis
   await rooms.upstreams.close();
   rooms.callers.close();
   rooms.recogniser.close();
+  rooms.observer.flush();
   await rooms.followers.close(lastReadMs);
   rooms.owners.close();
   rooms.kept?.budgets.close();

@@ -368,6 +368,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
       spend: createSpend(),
       content: null,
       record: () => {},
+      flush: () => {},
       charge: () => {},
       reload: () => {},
       nameLimits: () => {},

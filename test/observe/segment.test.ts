@@ -61,6 +61,7 @@ test('columns of another version are left out, those that it lacks are empty', (
   const renamed = {
     texts: layout.texts.map((name) => (name === 'tenant' ? 'of_the_future' : name)),
     numbers: layout.numbers.map((name) => (name === 'status' ? 'of_the_past' : name)),
+    own: layout.own ?? [],
   };
   const [row] = [...rowsOf(segment, renamed)];
   expect(row === undefined ? null : namedValues(row)).toMatchObject({
@@ -69,6 +70,18 @@ test('columns of another version are left out, those that it lacks are empty', (
     status: 0,
     ended_ms: 77,
   });
+});
+
+test('segments of a version that kept all texts in the list are read', () => {
+  const columns = { texts: ['request_id', 'tenant'], numbers: ['status'] };
+  // Ids 1 and 2 of one tenant (3); the second row has a step, whose id is the last text.
+  const numbers = Uint8Array.of(1, 3, 200, 1, 0, 0, 2, 3, 200, 1, 0, 1, 0, 0, 0, 0, 4, 0, 0, 0, 0);
+  const rows = [...rowsOf({ count: 2, numbers, texts: '["","r1","r2","acme","up-2"]' }, columns)];
+  expect(rows.map(namedValues)).toMatchObject([
+    { request_id: 'r1', tenant: 'acme', status: 200 },
+    { request_id: 'r2', tenant: 'acme', status: 200 },
+  ]);
+  expect(rows[1]?.steps).toMatchObject([{ id: 'up-2', ttftMs: -1 }]);
 });
 
 const anyText = fc.oneof(fc.constantFrom('', 'acme', 'a/x', '"', '\0'), fc.string({ unit: 'binary' }));

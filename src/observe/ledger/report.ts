@@ -57,8 +57,10 @@ export async function openReader(path: string): Promise<LedgerReader> {
     throw new Error(`${path} is not a ledger: ${cause instanceof Error ? cause.message : ''}.`, { cause });
   }
   const within = database.prepare(`${storedSegments} WHERE to_ms >= ? AND from_ms < ? ORDER BY first`);
-  // A text in a segment is a JSON string.
-  const naming = database.prepare(`${storedSegments} WHERE instr(texts, ?) > 0 ORDER BY first DESC`);
+  // An id in a segment is bytes of a row, or, in older ones, a JSON string of the list.
+  const naming = database.prepare(
+    `${storedSegments} WHERE instr(numbers, ?) > 0 OR instr(texts, ?) > 0 ORDER BY first DESC`,
+  );
   function* rows({ fromMs, toMs }: Span): Generator<Row> {
     for (const stored of within.iterate(fromMs, toMs))
       for (const row of rowsOfStored(stored)) {
@@ -70,7 +72,7 @@ export async function openReader(path: string): Promise<LedgerReader> {
     costs: (by, span) => sumsOf(rows(span), by),
     rows,
     find(id) {
-      for (const stored of naming.iterate(JSON.stringify(id))) {
+      for (const stored of naming.iterate(Buffer.from(id), JSON.stringify(id))) {
         const found = [...rowsOfStored(stored)].findLast((row) => isNamed(row, id));
         if (found !== undefined) return found;
       }

@@ -1,7 +1,8 @@
 /**
  * Segments: up to some thousand rows of the ledger, packed as they are kept in its file. Appending a record costs about
  * 1 µs, a row of a table with its indexes would cost ten times that. Most texts of a row are those of the row before, so
- * each text is kept once and rows refer to it; numbers take as many bytes as they need.
+ * each text is kept once and rows refer to it; numbers take as many bytes as they need. Texts that no other row has, as
+ * ids, stand in the row as bytes: kept as strings, they and what they are slices of would survive collections of garbage.
  */
 import type { AttemptStep } from '../../exchange/attempt-step.ts';
 import type { ExchangeRecord } from '../record.ts';
@@ -13,7 +14,7 @@ export interface Segment {
   /** When its first and its last request ended, ms since 1970. */
   readonly fromMs: number;
   readonly toMs: number;
-  /** What the rows consist of, as base-128 numbers, lowest digit first. */
+  /** What the rows consist of: base-128 numbers, lowest digit first, and texts of their own in UTF-8. */
   readonly numbers: Uint8Array<ArrayBuffer>;
   /** JSON list of the texts that rows refer to. */
   readonly texts: string;
@@ -23,6 +24,8 @@ export interface Segment {
 export interface Layout {
   readonly texts: readonly string[];
   readonly numbers: readonly string[];
+  /** Those of the texts that stand in the row, as do ids of steps; undefined: all texts are in the list. */
+  readonly own?: readonly string[];
 }
 
 /** A charge of one call. */
@@ -57,6 +60,7 @@ export interface Row {
 export const layout: Layout = {
   texts: textColumns.map(({ name }) => name),
   numbers: numberColumns.map(({ name }) => name),
+  own: textColumns.filter(({ own }) => own === true).map(({ name }) => name),
 };
 
 /** Collects rows until they are taken as a segment. */
@@ -90,7 +94,10 @@ const [called, model, outcome, cause, slots] = [
   charged + 4,
   charged + 5,
 ];
-const bufferBytes = 64 * 1024;
+const bufferBytes = 128 * 1024;
+/** Most bytes of a UTF-16 code unit in UTF-8. */
+const unitMaxBytes = 3;
+const encoder = new TextEncoder();
 
 const wholeUs = (ms: number): number => Math.round(ms * 1000);
 
@@ -106,8 +113,10 @@ export function createSegmentPacker(): SegmentPacker {
   const lastTexts: string[] = new Array(slots).fill('');
   const lastPlaces = new Uint32Array(slots);
 
-  const reserve = (numbers: number): void => {
-    const needed = length + numbers * numberMaxBytes;
+  /** Room for the numbers of the row that is being added. */
+  let rowBytes = 0;
+  const reserve = (more: number): void => {
+    const needed = length + rowBytes + more;
     if (needed <= bytes.length) return;
     const grown = new Uint8Array(Math.max(needed, bytes.length * 2));
     grown.set(bytes.subarray(0, length));
@@ -126,8 +135,24 @@ export function createSegmentPacker(): SegmentPacker {
     bytes[length++] = rest;
   };
 
-  /** A text that is unlike all others. */
-  const putOwn = (text: string): void => put(text === '' ? 0 : texts.push(text) - 1);
+  /** A text that no other row has. */
+  const putOwn = (text: string): void => {
+    reserve(text.length * unitMaxBytes);
+    const start = length;
+    put(text.length);
+    for (let i = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit < 0x80) bytes[length++] = unit;
+      else {
+        length = start;
+        const encoded = encoder.encode(text);
+        put(encoded.length);
+        bytes.set(encoded, length);
+        length += encoded.length;
+        return;
+      }
+    }
+  };
 
   /** A text that other rows have, too. */
   const putShared = (slot: number, text: string): void => {
@@ -153,7 +178,9 @@ export function createSegmentPacker(): SegmentPacker {
     add(record, endedMs) {
       const charges = needsCharges(record) ? record.charges : noCharges;
       const { steps, startedMs } = record;
-      reserve(rowNumbers + charges.length * chargeNumbers + steps.length * stepNumbers);
+      const numbers = rowNumbers + charges.length * chargeNumbers + steps.length * stepNumbers;
+      rowBytes = numbers * numberMaxBytes;
+      reserve(0);
       for (let i = 0; i < textColumns.length; i++) {
         const { of, own } = textColumns[i] as (typeof textColumns)[number];
         if (own === true) putOwn(of(record, endedMs));
@@ -210,12 +237,12 @@ const chargeOf = (text: () => string, number: () => number): ChargeRow => ({
   priced: number(),
 });
 
-const stepOf = (text: () => string, number: () => number): StepRow => ({
+const stepOf = (text: () => string, own: () => string, number: () => number): StepRow => ({
   target: text(),
   model: text(),
   outcome: text(),
   cause: text(),
-  id: text(),
+  id: own(),
   status: number(),
   atMs: number() / 1000,
   ms: number() / 1000,
@@ -267,12 +294,20 @@ export function* rowsOf(
     return value;
   };
   const text = (): string => texts[number()] ?? '';
+  const bytes = Buffer.from(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+  const ownText = (): string => {
+    const length = number();
+    at += length;
+    return bytes.toString('utf8', at - length, at);
+  };
+  const stepId = columns.own === undefined ? text : ownText;
+  const readers = columns.texts.map((name) => (columns.own?.includes(name) === true ? ownText : text));
   const placesOf = (names: readonly string[]): number[] => names.map((name) => columnAt.get(name) ?? -1);
   const [textPlaces, numberPlaces] = [placesOf(columns.texts), placesOf(columns.numbers)];
   for (let i = 0; i < count; i++) {
     const values = [...emptyValues];
-    for (const place of textPlaces) {
-      const value = text();
+    for (const [j, place] of textPlaces.entries()) {
+      const value = (readers[j] as () => string)();
       if (place >= 0) values[place] = value;
     }
     for (const place of numberPlaces) {
@@ -282,7 +317,8 @@ export function* rowsOf(
     const [chargeCount, stepCount] = [number(), number()];
     const charges =
       chargeCount === 0 ? none : Array.from({ length: chargeCount }, () => chargeOf(text, number));
-    const steps = stepCount === 0 ? none : Array.from({ length: stepCount }, () => stepOf(text, number));
+    const steps =
+      stepCount === 0 ? none : Array.from({ length: stepCount }, () => stepOf(text, stepId, number));
     yield { values, charges, steps };
   }
 }
