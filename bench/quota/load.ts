@@ -9,6 +9,8 @@ export interface Stream {
   /** A stream of `maxTokens`, or a plain request. */
   readonly streaming: boolean;
   readonly maxTokens: number;
+  /** Key of the requests; undefined: they have none. */
+  readonly key?: string;
 }
 
 /** What became of them. */
@@ -36,7 +38,7 @@ const tickMs = 10;
 const bodyMaxLength = 4096;
 
 /** Starts to send, each request when it is due, however long others take. */
-export function startDemand({ port, pod, perSecond, streaming, maxTokens }: Stream): Demand {
+export function startDemand({ port, pod, perSecond, streaming, maxTokens, key }: Stream): Demand {
   // Sidecars close idle connections after a while; one that was idle for less is surely open.
   const agent = new Agent({ keepAlive: true, maxSockets: inFlightMax, timeout: idleMs });
   const sent: Sent = { admitted: 0, refused: 0, failed: new Map(), unsent: 0, latencies: [] };
@@ -47,7 +49,11 @@ export function startDemand({ port, pod, perSecond, streaming, maxTokens }: Stre
     max_tokens: maxTokens,
     ...(streaming && { stream: true, stream_options: { include_usage: true } }),
   });
-  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  const headers = {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    ...(key !== undefined && { authorization: `Bearer ${key}` }),
+  };
   let inFlight = 0;
   const fail = (why: string): void => {
     sent.failed.set(why, (sent.failed.get(why) ?? 0) + 1);

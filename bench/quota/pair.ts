@@ -1,8 +1,9 @@
 /**
  * `npm run bench:quota -- --hung` and `-- --cost`: what requests feel of shared limits, in alternating rounds, so that a
  * busy machine is as busy for both. `--hung`: latency with a Redis that hangs against one that answers. `--cost`: CPU of
- * a sidecar per request with three limits shared against the same limits per pod.
+ * a request with three limits shared against the same limits per pod.
  */
+import { hash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { algorithms } from '../../src/exchange/algorithm.ts';
@@ -16,13 +17,13 @@ const rounds = 8;
 const roundMs = 6000;
 const settleMs = 3000;
 /** Requests per second: for latency a few, for CPU as many as a busy sidecar has. */
-const perSecond = { hung: 100, cost: 200 };
+const perSecond = { hung: 100, cost: 400 };
 
 /** A limit that nobody reaches, thrice: in requests, in tokens, and in flight. */
 const limits = [
   { name: 'requests', per: [], capacity: 100_000, refillPerSecond: 10_000 },
   { name: 'tokens', per: [], unit: 'tokens', capacity: 10_000_000, refillPerSecond: 1_000_000 },
-  { name: 'at-once', per: [], unit: 'concurrency', capacity: 10_000 },
+  { name: 'at-once', per: [], unit: 'concurrency', capacity: 100_000 },
 ];
 
 const configOf = (oracle: Oracle, redis: string, scope: 'shared' | 'pod'): object => ({
@@ -100,70 +101,113 @@ function cpuMs(pid: number): number {
 
 /** What it came to. */
 export interface Cost {
-  /** CPU of a request, µs, over all pairs. */
+  /** CPU of a request, µs: the medians of all rounds. */
   readonly sharedUs: number;
   readonly podUs: number;
-  /** The median of all rounds. */
-  readonly ratio: number;
-  /** The quarters of all rounds lie between these. */
+  /** CPU of a pod without requests, ms a second, with the limits shared and per pod. */
+  readonly idleMs: { readonly shared: number; readonly pod: number };
+  /** Of requests alone: the median of all pairs of rounds, and their quartiles. */
+  readonly requestRatio: number;
   readonly quartiles: readonly [number, number];
+  /** With what a pod does besides, at this many requests a second. */
+  readonly ratio: number;
+  readonly perSecond: number;
   readonly rounds: number;
   /** What the limits' part of a request takes in the core, µs. */
   readonly coreUs: { readonly shared: number; readonly pod: number };
 }
 
-/** Sidecars compared, two at a time: each process has a luck of its own with its memory and its compiler. */
-const pairs = 5;
-const roundsOfPair = 6;
+type Scope = 'shared' | 'pod';
+const scopes: readonly Scope[] = ['shared', 'pod'];
+const keyOf = (scope: Scope): string => `sk-bench-${scope}-0000000000000000`;
+
+/** Rounds of each kind, and their length: short, so that two that follow each other have the same machine. */
+const costRounds = 60;
+const costRoundMs = 1000;
+const idleRounds = 6;
+
+/** Limits of both kinds, each for the tenant of its name. */
+const costConfig = (oracle: Oracle, redis: string, kinds: readonly Scope[]): object => ({
+  ...configOf(oracle, redis, 'shared'),
+  authenticate: {
+    keys: kinds.map((scope) => ({ id: scope, sha256: hash('sha256', keyOf(scope)), tenant: scope })),
+  },
+  limits: kinds.flatMap((scope) =>
+    limits.map((limit) => ({ ...limit, name: `${limit.name}-${scope}`, match: { tenant: scope }, scope })),
+  ),
+});
 
 /**
- * CPU of a request with three limits shared, against the same limits per pod. Both sidecars are asked at the same time,
- * so that the machine is as busy for both.
+ * CPU of a request with three limits shared, against the same limits per pod, by two tenants of one sidecar: two
+ * processes differ by several percent of themselves, by luck with their memory and their compiler. A second sidecar
+ * shares the limits and has requests of its own. What a sidecar does besides requests is measured without any, in
+ * sidecars that have limits of one kind only.
  */
 export async function runCost(oracle: Oracle): Promise<Cost> {
   const redis = await startRedis();
   const url = `redis://127.0.0.1:${redis.port}`;
-  const sums = { sharedUs: 0, podUs: 0 };
-  const ratios: number[] = [];
+  const us: Record<Scope, number[]> = { shared: [], pod: [] };
   try {
-    for (let pair = 0; pair < pairs; pair++) {
-      const pods = [
-        await startPod(0, configOf(oracle, url, 'shared')),
-        await startPod(1, configOf(oracle, url, 'pod')),
-      ] as const;
-      const measured = () =>
-        Promise.all(
-          pods.map(async (pod) => {
-            const before = cpuMs(pod.pid);
-            const { answered } = await round(pod, perSecond.cost);
-            return ((cpuMs(pod.pid) - before) * 1000) / Math.max(1, answered);
-          }),
-        );
-      try {
-        await wait(settleMs);
-        await measured();
-        for (let n = 0; n < roundsOfPair; n++) {
-          const [sharedUs = 0, podUs = 0] = await measured();
-          sums.sharedUs += sharedUs;
-          sums.podUs += podUs;
-          ratios.push(sharedUs / podUs);
-        }
-      } finally {
-        for (const pod of pods) await pod.stop();
-      }
-    }
+    const pod = await startPod(0, costConfig(oracle, url, scopes));
+    const peer = await startPod(1, costConfig(oracle, url, scopes));
+    const steady = { streaming: false, maxTokens: 10 };
+    const others = startDemand({ ...steady, port: peer.port, pod: 1, perSecond: 20, key: keyOf('shared') });
+    const measured = async (scope: Scope): Promise<number> => {
+      const before = cpuMs(pod.pid);
+      const order = { port: pod.port, pod: 0, perSecond: perSecond.cost, key: keyOf(scope) };
+      const demand = startDemand({ ...steady, ...order });
+      await wait(costRoundMs);
+      await demand.stop();
+      const { admitted, refused, failed } = demand.sent;
+      if (refused + failed.size > 0) throw new Error(`requests failed: ${refused} ${[...failed.keys()]}`);
+      return ((cpuMs(pod.pid) - before) * 1000) / admitted;
+    };
+    await wait(settleMs);
+    for (let n = 0; n < 6; n++) for (const scope of scopes) await measured(scope);
+    for (let n = 0; n < costRounds; n++)
+      for (const scope of n % 2 === 0 ? scopes : scopes.toReversed()) us[scope].push(await measured(scope));
+    await others.stop();
+    for (const each of [pod, peer]) await each.stop();
+    const idleMs = await idleCost((kinds) => costConfig(oracle, url, kinds));
+    const ratios = us.shared.map((shared, n) => shared / (us.pod[n] ?? 0));
+    const [sharedUs, podUs] = [quantile(us.shared, 0.5), quantile(us.pod, 0.5)];
+    const besideUs = ((idleMs.shared - idleMs.pod) * 1000) / perSecond.cost;
+    const requestRatio = quantile(ratios, 0.5);
+    return {
+      sharedUs,
+      podUs,
+      idleMs,
+      requestRatio,
+      quartiles: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
+      // Both kinds of rounds have the shared limits' part beside them: it is left out once.
+      ratio: requestRatio + besideUs / (podUs - besideUs),
+      perSecond: perSecond.cost,
+      rounds: costRounds,
+      coreUs: coreCost(),
+    };
   } finally {
     await redis.stop();
   }
-  const rounds = ratios.length;
-  return {
-    sharedUs: sums.sharedUs / rounds,
-    podUs: sums.podUs / rounds,
-    ratio: quantile(ratios, 0.5),
-    quartiles: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
-    rounds,
-    coreUs: coreCost(),
-  };
+}
+
+/** CPU of a sidecar that has no requests, ms a second, with limits of each kind: the medians of several seconds. */
+async function idleCost(configured: (kinds: readonly Scope[]) => object): Promise<Cost['idleMs']> {
+  const pods = await Promise.all(scopes.map((scope, n) => startPod(n, configured([scope]))));
+  try {
+    // What a start left behind is done by then.
+    await wait(2 * settleMs);
+    const all: number[][] = [[], []];
+    for (let n = 0; n < idleRounds; n++) {
+      const before = pods.map(({ pid }) => cpuMs(pid));
+      await wait(settleMs);
+      for (const [i, { pid }] of pods.entries())
+        all[i]?.push(((cpuMs(pid) - (before[i] ?? 0)) * 1000) / settleMs);
+    }
+    const [shared = 0, pod = 0] = all.map((each) => quantile(each, 0.5));
+    return { shared, pod };
+  } finally {
+    for (const pod of pods) await pod.stop();
+  }
 }
 
 /** What deciding and settling three meters takes, with leases and without: the least of alternating rounds. */

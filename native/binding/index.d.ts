@@ -828,6 +828,14 @@ export declare function storeSet(id: number, entriesMax: number, bytesMax: numbe
  */
 export declare function storeSize(id: number): number
 
+/**
+ * SHA-256 of a text's UTF-8 bytes, hex.
+ *
+ * Node's own takes 0.4 µs with warm caches, but 2.5 µs in a request, between other work: OpenSSL looks its algorithm up
+ * each time, in memory that nothing else touches.
+ */
+export declare function textDigest(text: string): string
+
 export declare namespace bodyFlag {
   export const AUDIO: number
   export const BACKGROUND: number

@@ -2,19 +2,14 @@
 
 import type { Identity } from '../exchange/identity.ts';
 import { type Caller, callerOf } from './caller.ts';
-import type { AuthenticateSettings, KeyConfig } from './settings.ts';
+import type { AuthenticateSettings } from './settings.ts';
 import type { StoredKeys } from './stored-keys.ts';
 import type { Tokens } from './tokens.ts';
-
-/** A key of the configuration. */
-export interface KnownKey extends Caller {
-  readonly digest: Buffer;
-}
 
 /** The keys of one configuration, and where to look for others. */
 export interface Keyring {
   /** By the SHA-256 of the key, hex. */
-  readonly byDigest: ReadonlyMap<string, KnownKey>;
+  readonly byDigest: ReadonlyMap<string, Caller>;
   readonly stored: StoredKeys | null;
   readonly tokens: Tokens | null;
   /** Identity of calls without a known key; null: they are refused. */
@@ -40,7 +35,7 @@ export function createKeyring(
 ): Keyring {
   const tenant = config.anonymousTenant;
   return {
-    byDigest: new Map(config.keys.map((key) => [key.sha256, known(key)])),
+    byDigest: new Map(config.keys.map((key) => [key.sha256, callerOf(key)])),
     stored,
     tokens,
     anonymous: tenant === undefined ? null : anonymousIdentity(tenant),
@@ -61,8 +56,3 @@ export const anonymousIdentity = (tenant: string): Identity => ({
   observed: null,
   ownCredential: false,
 });
-
-function known(key: KeyConfig): KnownKey {
-  const { identity, userHeader, expiresMs } = callerOf(key);
-  return { digest: Buffer.from(key.sha256, 'hex'), identity, userHeader, expiresMs };
-}

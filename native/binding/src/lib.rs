@@ -5,6 +5,7 @@
 
 pub mod breaker;
 pub mod cross_encoder;
+pub mod digest;
 pub mod inspect;
 pub mod leases;
 pub mod memory;
