@@ -29,7 +29,8 @@ describe.each(wires)('$name', (wire) => {
       expect(status).toBe(502);
       expect(wire.errorOf(text)).toMatchObject({ code: 'upstream_failed' });
     }
-    expect((await chain.peakBytes()) - before).toBeLessThan(64 * MB);
+    // A quarter of what one unpacks to; what three leave behind is collected late on a busy machine.
+    expect((await chain.peakBytes()) - before).toBeLessThan(128 * MB);
     expect((await chain.ask()).text).toContain('Lives');
   });
 
