@@ -92,6 +92,13 @@ export const alerts: readonly Alert[] = [
     summary: '{{ $labels.instance }} refused its newest configuration and keeps the old one.',
   },
   {
+    name: 'SidegateCatalogFile',
+    expr: 'sidegate_catalog_file_ok == 0',
+    for: '1m',
+    severity: 'warning',
+    summary: 'The catalog file of {{ $labels.instance }} can not be used, so its prices may be out of date.',
+  },
+  {
     name: 'SidegateRetryBudgetUsedUp',
     expr: 'sum by (kind) (rate(sidegate_retry_budget_refused_total[5m])) > 0.1',
     for: '10m',

@@ -27,6 +27,8 @@ const onAlert: Readonly<Record<string, string>> = {
     "The log has the reason. Records stay in the ledger, and are sent once the sink can be reached; those that the ledger's retention deletes before are dropped and counted.",
   SidegateConfigRefused:
     'The log has each fault of the new configuration with its place. The old one stays in use. `sidegate check FILE` says the same before a rollout.',
+  SidegateCatalogFile:
+    'The log has the first fault and its place; `sidegate check` lists them all. Until it is corrected, the entries that the file had before apply, or, after a start, only those of `catalog.models` and the built-in tables. A model that they have no price for is refused by budgets, unless `unpriced: allow`.',
   SidegateRetryBudgetUsedUp:
     'More retries would make it worse. Look at the targets first; `attempt.retryBudget` bounds the share of retries.',
   SidegateEventLoopLags:
@@ -43,6 +45,9 @@ const onLine: Readonly<Record<LogLine, string>> = {
     'The configuration is valid, but a part of it has no effect or may surprise. `path` names it.',
   configRefused: 'Correct the fault at `path`. `sidegate check` finds them all before a reload does.',
   configReloaded: 'The new configuration is in use.',
+  catalogDown:
+    'Correct `catalog.file`: `reason` has its first fault, and `sidegate check` lists them all. It is read again when it changes. Meanwhile requests go on with the entries that it had before, or, after a start, with those of `catalog.models` and the built-in tables.',
+  catalogUp: 'Nothing to do.',
   needsRestart: 'Restart the process to apply the setting at `path`; all others are in use.',
   breakerOpened:
     'The target or provider failed too often, and gets no requests until a probe succeeds. See its calls in the dashboard.',

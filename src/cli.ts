@@ -4,6 +4,7 @@ import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { say } from './base/log-lines.ts';
 import { placeOf } from './base/place.ts';
 import { realWorld } from './base/world.ts';
+import type { CatalogModelConfig } from './catalog/settings.ts';
 import { configPath, configPathText } from './commands/config-file.ts';
 import type { Shell } from './commands/shell.ts';
 import { needingRestart } from './config/changed.ts';
@@ -99,7 +100,7 @@ function explain(cause: unknown): string {
 async function run(args: string[], shell: Shell): Promise<number> {
   const { values } = parseArgs({ args, options: { config: { type: 'string', short: 'c' } } });
   const path = configPath(values.config, shell);
-  const [{ loadAside }, { formatFaults }] = await Promise.all([
+  const [{ loadAside }, { firstFault, formatFaults }] = await Promise.all([
     import('./config/load-aside.ts'),
     import('./config/faults.ts'),
   ]);
@@ -113,9 +114,16 @@ async function run(args: string[], shell: Shell): Promise<number> {
     for (const warning of loaded.warnings) say(sink.log, 'configWarning', warning);
     const { dataUrl: data, adminUrl: admin, simulated } = sidecar;
     say(sink.log, 'listening', { data, admin, simulated });
+    sidecar.catalogFile(firstFault(path, loaded.fromCatalogFile.faults));
     const { followFiles, oneAtATime, rarely, watchConfig } = await import('./config/reload.ts');
-    const { config, files: named } = loaded;
-    const adopted: Adopted = { first: config, current: config, files: named, over: false };
+    const { config, files: named, fromCatalogFile } = loaded;
+    const adopted: Adopted = {
+      first: config,
+      current: config,
+      files: named,
+      catalogModels: fromCatalogFile.models,
+      over: false,
+    };
     // A signal and a change of the file often come together, so runs are combined.
     let quietly = true;
     const refresh = oneAtATime(async () => {
@@ -153,6 +161,8 @@ interface Adopted {
   current: Config;
   /** The files that `current` names. */
   files: readonly string[];
+  /** Its entries from the catalog file. */
+  catalogModels: readonly CatalogModelConfig[];
   /** It is shutting down. */
   over: boolean;
 }
@@ -172,7 +182,8 @@ async function reloadFrom(
 ): Promise<readonly string[] | null> {
   try {
     const { loadAside } = await import('./config/load-aside.ts');
-    const loaded = await loadAside(path, shell.env);
+    const { firstFault } = await import('./config/faults.ts');
+    const loaded = await loadAside(path, shell.env, adopted.catalogModels);
     if (adopted.over) return null;
     if (quietly && (!loaded.ok || isDeepStrictEqual(loaded.config, adopted.current))) return null;
     if (!loaded.ok) {
@@ -183,10 +194,12 @@ async function reloadFrom(
     await sidecar.reload(loaded.config);
     adopted.current = loaded.config;
     adopted.files = loaded.files;
+    adopted.catalogModels = loaded.fromCatalogFile.models;
     setLevel(loaded.config.observe.log);
     for (const key of needingRestart(adopted.first, loaded.config, loaded.restart))
       say(log, 'needsRestart', { path: key });
     say(log, 'configReloaded');
+    sidecar.catalogFile(firstFault(path, loaded.fromCatalogFile.faults));
     return loaded.files;
   } catch (cause) {
     sidecar.reloadRefused();
@@ -231,15 +244,16 @@ async function check(args: string[], shell: Shell): Promise<number> {
   const options = { 'no-env': { type: 'boolean' }, connect: { type: 'boolean' } } as const;
   const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
   const path = configPath(positionals[0], shell);
-  const { loadConfig, formatFaults } = await import('./config/load.ts');
+  const { allFaults, loadConfig, formatFaults } = await import('./config/load.ts');
   const loaded = loadConfig(path, shell.env, values['no-env'] === true);
   if (loaded.warnings.length > 0)
     shell.printError(`warning: ${formatFaults(path, loaded.warnings).replaceAll('\n', '\nwarning: ')}\n`);
-  if (loaded.ok || loaded.faults.length === 0) {
+  const faults = allFaults(loaded);
+  if (faults.length === 0) {
     shell.print(`${path}: valid\n`);
     return loaded.ok && values.connect === true ? connect(loaded.config, shell) : 0;
   }
-  shell.printError(`${formatFaults(path, loaded.faults)}\n`);
+  shell.printError(`${formatFaults(path, faults)}\n`);
   return 1;
 }
 

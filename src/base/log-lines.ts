@@ -9,6 +9,11 @@ export const logLines = {
   configWarning: { level: 'warn', text: 'configuration' },
   configRefused: { level: 'error', text: 'configuration refused; the old one stays in use' },
   configReloaded: { level: 'info', text: 'configuration reloaded' },
+  catalogDown: {
+    level: 'error',
+    text: 'the catalog file cannot be used; its earlier prices, or the built-in ones, apply',
+  },
+  catalogUp: { level: 'info', text: 'nothing is wrong with the catalog file any more' },
   needsRestart: { level: 'warn', text: 'this change needs a restart' },
   breakerOpened: { level: 'warn', text: 'circuit breaker opened' },
   breakerClosed: { level: 'info', text: 'circuit breaker closed' },

@@ -52,7 +52,8 @@ export const catalogFileSchema = z.strictObject({ models: z.array(catalogModel).
 export const catalog = z
   .strictObject({
     file: z.string().min(1).optional().meta({
-      description: 'YAML file with more `models`, which come after these; read again when it changes.',
+      description:
+        'YAML file with more `models`, which come after these; read again when it changes. While it has faults, what it had before applies.',
     }),
     models: z
       .array(catalogModel)

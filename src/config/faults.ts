@@ -44,6 +44,14 @@ export function pathText(path: Path): string {
   return text;
 }
 
+/** The first fault as text, and how many more there are; null: there is none. */
+export function firstFault(origin: string, faults: readonly ConfigFault[]): string | null {
+  const [first, ...others] = faults;
+  if (first === undefined) return null;
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  return `${formatFaults(origin, [first])}${more}`;
+}
+
 /** Faults as text for people, one per line: `sidegate.yaml:12:5 routes[0].model: …`. */
 export function formatFaults(origin: string, faults: readonly ConfigFault[]): string {
   return faults

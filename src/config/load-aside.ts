@@ -5,12 +5,14 @@
  */
 import { Worker } from 'node:worker_threads';
 import { scriptOf } from '../base/place.ts';
+import type { CatalogModelConfig } from '../catalog/settings.ts';
 import type { ConfigResult, Environment } from './load.ts';
 
 /** What the thread gets. */
 export interface LoadOrder {
   readonly path: string;
   readonly env: Environment;
+  readonly kept: readonly CatalogModelConfig[];
 }
 
 const workerUrl = scriptOf('config/load-worker');
@@ -19,9 +21,15 @@ const workerUrl = scriptOf('config/load-worker');
 const loadMaxMs = 60_000;
 
 /** Like `loadConfig`. Rejects if it takes longer than `maxMs` or the thread fails. */
-export function loadAside(path: string, env: Environment, maxMs = loadMaxMs): Promise<ConfigResult> {
-  const worker = startWorker({ path, env: { ...env } });
-  if (worker === null) return loadHere(path, env);
+export function loadAside(
+  path: string,
+  env: Environment,
+  kept: readonly CatalogModelConfig[] = [],
+  maxMs = loadMaxMs,
+): Promise<ConfigResult> {
+  const order = { path, env: { ...env }, kept };
+  const worker = startWorker(order);
+  if (worker === null) return loadHere(order);
   return new Promise((resolve, reject) => {
     const late = setTimeout(() => {
       reject(new Error(`${path} was not read within ${maxMs / 1000} s`));
@@ -46,7 +54,7 @@ function startWorker(order: LoadOrder): Worker | null {
   }
 }
 
-async function loadHere(path: string, env: Environment): Promise<ConfigResult> {
+async function loadHere({ path, env, kept }: LoadOrder): Promise<ConfigResult> {
   const { loadConfig } = await import('./load.ts');
-  return loadConfig(path, env);
+  return loadConfig(path, env, false, kept);
 }

@@ -7,5 +7,5 @@ import type { LoadOrder } from './load-aside.ts';
 module.enableCompileCache?.();
 const { loadConfig } = await import('./load.ts');
 
-const { path, env } = workerData as LoadOrder;
-parentPort?.postMessage(loadConfig(path, env));
+const { path, env, kept } = workerData as LoadOrder;
+parentPort?.postMessage(loadConfig(path, env, false, kept));

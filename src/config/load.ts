@@ -28,12 +28,25 @@ export type ConfigResult =
   | {
       ok: true;
       config: Config;
+      fromCatalogFile: FromCatalogFile;
       /** Dotted paths of the settings that a running process can't adopt. */
       restart: readonly string[];
       files: readonly string[];
       warnings: ConfigFault[];
     }
   | { ok: false; faults: ConfigFault[]; files: readonly string[]; warnings: ConfigFault[] };
+
+/** What a configuration has of its catalog file. */
+export interface FromCatalogFile {
+  /** Entries of `config.catalog.models` that are the file's, or that were kept since it can't be used. */
+  readonly models: readonly CatalogModelConfig[];
+  /** Why the file can't be used; a process serves without it all the same. */
+  readonly faults: readonly ConfigFault[];
+}
+
+/** All that is wrong with a configuration, also what a running process can do without. */
+export const allFaults = (loaded: ConfigResult): readonly ConfigFault[] =>
+  loaded.ok ? loaded.fromCatalogFile.faults : loaded.faults;
 
 /** Variables that `${NAME}` may name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -52,8 +65,14 @@ const secretMaxBytes = 64 * 1024;
  * Loads a configuration file. Paths in it are relative to its folder. An unreadable file is a fault too.
  * Never throws.
  * @param assumes variables and files of secrets that are missing are taken as there
+ * @param kept entries of the catalog file that are in use, which stay if it can't be used any more
  */
-export function loadConfig(path: string, env: Environment, assumes = false): ConfigResult {
+export function loadConfig(
+  path: string,
+  env: Environment,
+  assumes = false,
+  kept: readonly CatalogModelConfig[] = [],
+): ConfigResult {
   let text: string;
   try {
     text = readTextFile(path, configMaxBytes);
@@ -71,6 +90,7 @@ export function loadConfig(path: string, env: Environment, assumes = false): Con
       return readTextFile(named, maxBytes);
     },
     assumes,
+    kept,
   );
   return { ...result, files: [...files] };
 }
@@ -81,12 +101,14 @@ export function loadConfig(path: string, env: Environment, assumes = false): Con
  * @param readFile reads a file that the configuration names; may throw
  * @param assumes variables and files of secrets that are missing are taken as there: then a result without a fault is
  * valid, even if it isn't `ok`
+ * @param kept entries of the catalog file that are in use, which stay if it can't be used any more
  */
 export function parseConfig(
   text: string,
   env: Environment,
   readFile: ReadFile,
   assumes = false,
+  kept: readonly CatalogModelConfig[] = [],
 ): ConfigResult {
   const filled = new Filled(env, assumes);
   const source = readConfigText(text, (value, path) => filled.read(value, path));
@@ -112,16 +134,18 @@ export function parseConfig(
   found.push(...faults);
   const real = found.filter(({ path }) => !filled.isAssumed(path));
   const catalog = loadCatalog(catalogPath(source.value), draft, filled.show, readFile);
-  real.push(...catalog.unread);
+  const ofCatalog = [...place(source, catalog.unread), ...catalog.faults];
   const warned = [...place(source, warnings), ...catalog.warnings];
-  if (real.length > 0 || catalog.faults.length > 0 || !parsed.success)
-    return { ok: false, faults: [...place(source, real), ...catalog.faults], files: [], warnings: warned };
+  if (real.length > 0 || !parsed.success)
+    return { ok: false, faults: [...place(source, real), ...ofCatalog], files: [], warnings: warned };
   const config = normalize(parsed.data);
-  config.catalog.models.push(...catalog.models);
+  const models = ofCatalog.length === 0 ? catalog.models : kept;
+  config.catalog.models.push(...models);
   const unpriced = place(source, unpricedTargets(config));
   return {
     ok: true,
     config,
+    fromCatalogFile: { models, faults: ofCatalog },
     restart: restartPaths(configSchema),
     files: [],
     warnings: [...warned, ...unpriced],

@@ -69,6 +69,8 @@ export interface Metrics extends LeaseMetrics, CacheMetrics, RecogniserMetrics {
   limit(limit: string, event: string): void;
   /** A new configuration was adopted, or refused. */
   reload(ok: boolean): void;
+  /** The catalog file is in use or not configured (true), or can't be used. */
+  catalogFile(ok: boolean): void;
   /** An issuer's public keys were fetched, or could not be. */
   jwks(issuer: string, ok: boolean): void;
 }
@@ -169,6 +171,12 @@ export function createMetrics(gauges: Gauges): Metrics {
     registers,
   });
   reloadOk.set(1);
+  const catalogOk = new Gauge({
+    name: 'sidegate_catalog_file_ok',
+    help: '0: catalog.file can not be used, so earlier prices or the built-in ones apply; 1: it is used, or not set.',
+    registers,
+  });
+  catalogOk.set(1);
   collectGauges(gauges, names, registers);
   registerState(registry, gauges);
 
@@ -202,6 +210,7 @@ export function createMetrics(gauges: Gauges): Metrics {
       reloads.inc({ result: ok ? 'ok' : 'refused' });
       reloadOk.set(ok ? 1 : 0);
     },
+    catalogFile: (ok) => catalogOk.set(ok ? 1 : 0),
   };
 }
 

@@ -34,6 +34,8 @@ export interface Observer extends Telemetry {
   charge(tenant: string, charge: Charge): void;
   /** A new configuration was adopted, or refused. */
   reload(ok: boolean): void;
+  /** The catalog file can't be used (with the reason), or is in use or not configured (null). A line for each change. */
+  catalogFile(problem: string | null): void;
   /** Sets the limits that metrics may name: those of the configuration. All others belong to stored keys. */
   nameLimits(names: ReadonlySet<string>): void;
 }
@@ -65,6 +67,7 @@ export function createObserver(
   const saidMs = new Map<string, number>();
   const failingIssuers = new Set<string>();
   let limitNames: ReadonlySet<string> = new Set();
+  let catalogProblem: string | null = null;
   const defect = (requestId: string, cause: unknown): void =>
     say(log, 'defect', { requestId, stack: placeOf(cause) });
   const turn = createTurn(
@@ -83,6 +86,13 @@ export function createObserver(
     flush: turn.flush,
     charge: metrics.charge,
     reload: metrics.reload,
+    catalogFile(problem) {
+      metrics.catalogFile(problem === null);
+      if (problem === catalogProblem) return;
+      catalogProblem = problem;
+      if (problem === null) say(log, 'catalogUp');
+      else say(log, 'catalogDown', { reason: problem });
+    },
     nameLimits(names) {
       limitNames = names;
     },

@@ -32,6 +32,8 @@ export interface Sidecar {
   reload(config: Config): Promise<void>;
   /** Reports that a newer configuration was refused. */
   reloadRefused(): void;
+  /** Reports why the catalog file of the configuration in use can't be used; null: it is, or there is none. */
+  catalogFile(problem: string | null): void;
   /** Shuts down: not ready any more, streams finish within `listen.drainMs`, the rest get an error event. */
   drain(): Promise<void>;
 }
@@ -131,6 +133,7 @@ export async function startSidecar(given: Config, log: Log, world: World = realW
       rooms.observer.reload(true);
     },
     reloadRefused: () => rooms.observer.reload(false),
+    catalogFile: rooms.observer.catalogFile,
     async drain() {
       ready = false;
       pressure.stop();

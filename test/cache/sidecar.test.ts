@@ -371,6 +371,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
       flush: () => {},
       charge: () => {},
       reload: () => {},
+      catalogFile: () => {},
       nameLimits: () => {},
       defect: (_, cause) => {
         throw cause;

@@ -58,7 +58,7 @@ test('a pipe that nobody writes to is refused without waiting', () => {
 });
 
 test('loading that takes too long is aborted', async () => {
-  await expect(loadAside(example, env, 1)).rejects.toThrow('was not read within 0.001 s');
+  await expect(loadAside(example, env, [], 1)).rejects.toThrow('was not read within 0.001 s');
 });
 
 test('if no thread can be started, it is loaded in the main thread', () => {

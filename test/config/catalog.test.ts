@@ -2,12 +2,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { stringify } from 'yaml';
 import { formatFaults } from '../../src/config/faults.ts';
-import { loadConfig } from '../../src/config/load.ts';
+import { allFaults, loadConfig } from '../../src/config/load.ts';
+import { ask } from '../support/client.ts';
+import { openaiWire } from '../support/replies.ts';
+import { runCommand } from '../support/run-command.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
 import { type SidecarProcess, spawnSidecar } from '../support/sidecar.ts';
+import { answers, startUpstream } from '../support/upstream.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -36,7 +40,7 @@ function load(catalog: unknown, prices?: string, more: object = {}): ReturnType<
 }
 
 const faultsOf = (result: ReturnType<typeof loadConfig>): string[] =>
-  result.ok ? [] : result.faults.map(({ file = '', path, message }) => `${file}|${path}: ${message}`);
+  allFaults(result).map(({ file = '', path, message }) => `${file}|${path}: ${message}`);
 const warningsOf = (result: ReturnType<typeof loadConfig>): string[] =>
   result.warnings.map(({ file = '', path, message }) => `${file}|${path}: ${message}`);
 
@@ -106,7 +110,7 @@ describe('the file', () => {
   test('is named in its faults, with line and column', () => {
     const text = 'models:\n  - provider: openai\n    model: m\n    inputUsdPerMTok: dear\n    prise: 1\n';
     const result = load({ file: 'prices.yaml' }, text);
-    expect(result.ok ? '' : formatFaults('sidegate.yaml', result.faults)).toBe(
+    expect(formatFaults('sidegate.yaml', allFaults(result))).toBe(
       'prices.yaml:4:22 models[0].inputUsdPerMTok: must be a number, not text\n' +
         'prices.yaml:5:5 models[0].prise: there is no such setting; the settings here are provider, model, inputUsdPerMTok, ' +
         'outputUsdPerMTok, cachedInputUsdPerMTok, cacheWriteUsdPerMTok, usdPerSearchUnit, contextTokens, outputMaxTokens, capabilities',
@@ -129,6 +133,26 @@ describe('the file', () => {
     expect(faults.length).toBe(1);
     expect(faults[0]?.split(':')[0]).toBe(place);
     expect(faults[0]).toMatch(words);
+  });
+
+  test('with a fault leaves the configuration usable, with the entries that are kept', () => {
+    const models: Catalog['models'] = [{ model: 'first', ...price }];
+    const path = join(folder, 'sidegate.yaml');
+    writeFileSync(path, stringify({ ...base, catalog: { file: 'prices.yaml', models } }));
+    writeFileSync(join(folder, 'prices.yaml'), 'models: nonsense\n');
+    const kept = [{ provider: '*', model: 'second', ...price }];
+    const names = (result: ReturnType<typeof loadConfig>): unknown =>
+      result.ok && result.config.catalog.models.map(({ model }) => model);
+    expect(names(loadConfig(path, {}, false, kept))).toEqual(['first', 'second']);
+    expect(names(loadConfig(path, {}))).toEqual(['first']);
+  });
+
+  test('with a fault is refused by a check', async () => {
+    const path = join(folder, 'sidegate.yaml');
+    writeFileSync(path, stringify({ ...base, catalog: { file: 'prices.yaml' } }));
+    const { code, err } = await runCommand(['check', path]);
+    expect(code).toBe(1);
+    expect(err).toContain('catalog.file: the file it names cannot be used');
   });
 });
 
@@ -168,25 +192,73 @@ describe('a model that no provider has', () => {
 });
 
 describe('while it runs', () => {
-  test("a changed file is adopted, and a faulty one refused with the fault's place", async () => {
+  /** A sidecar whose model `m` has a price in a file only, and what a request to it costs. */
+  async function start(text: string) {
     const prices = join(folder, 'prices.yaml');
-    writeFileSync(prices, stringify({ models: [{ model: 'a', ...price }] }));
+    writeFileSync(prices, text);
+    const upstream = await startUpstream(answers(openaiWire, 'hello'));
+    onTestFinished(() => upstream.close());
     const sidecar: SidecarProcess = await spawnSidecar(
       stringify({
-        ...base,
+        authenticate: { anonymousTenant: 'a' },
         listen: { port: 0 },
         admin: { port: 0 },
+        cache: { enabled: false },
+        providers: { p: { dialect: 'openai', baseUrl: upstream.baseUrl } },
+        routes: [{ model: 'm', targets: [{ provider: 'p' }] }],
         catalog: { file: prices },
       }),
     );
-    try {
-      writeFileSync(prices, stringify({ models: [{ model: 'a', inputUsdPerMTok: -1 }] }));
-      await sidecar.outputMatching(/"path":"models\[0\]\.inputUsdPerMTok".*"file":"[^"]*prices.yaml"/);
-      const from = sidecar.output().length;
-      writeFileSync(prices, stringify({ models: [{ model: 'a', inputUsdPerMTok: 3 }] }));
-      await sidecar.outputMatching(/configuration reloaded/, from);
-    } finally {
-      await sidecar.stop();
-    }
+    onTestFinished(() => sidecar.stop().then(() => {}));
+    return {
+      write: (next: string) => writeFileSync(prices, next),
+      lines: () =>
+        sidecar
+          .output()
+          .split('\n')
+          .filter((line) => line.includes('catalog file')),
+      sees: (pattern: RegExp) => sidecar.outputMatching(pattern),
+      metric: async () =>
+        /^sidegate_catalog_file_ok (\d)/m.exec(
+          await (await fetch(`${sidecar.adminUrl}/metrics`)).text(),
+        )?.[1],
+      async cost(): Promise<unknown> {
+        const body = openaiWire.request('hi', { model: 'm' });
+        const { status, headers } = await ask(sidecar.url, openaiWire.path, { body });
+        expect(status).toBe(200);
+        return headers['x-sidegate-cost-usd'];
+      },
+    };
+  }
+
+  const priced = (usd: number): string =>
+    stringify({ models: [{ model: 'm', inputUsdPerMTok: usd, outputUsdPerMTok: usd }] });
+  const refused = /"level":50.*"reason":"[^"]*prices.yaml:1:\d+ models.*the catalog file cannot be used/;
+
+  test('a file that becomes nonsense changes no price, and is said once', async () => {
+    const sidecar = await start(priced(1000));
+    const before = await sidecar.cost();
+    expect(Number(before)).toBeGreaterThan(0);
+    expect(await sidecar.metric()).toBe('1');
+    sidecar.write('models: nonsense\n');
+    await sidecar.sees(refused);
+    expect(await sidecar.cost()).toBe(before);
+    expect(await sidecar.metric()).toBe('0');
+    sidecar.write(priced(2000));
+    await sidecar.sees(/"level":30.*nothing is wrong with the catalog file any more/);
+    expect(Number(await sidecar.cost())).toBeCloseTo(2 * Number(before), 9);
+    expect(await sidecar.metric()).toBe('1');
+    expect(sidecar.lines()).toHaveLength(2);
+  });
+
+  test('a file that is nonsense at the start stops no request; its prices apply once it is corrected', async () => {
+    const sidecar = await start('models: nonsense\n');
+    await sidecar.sees(refused);
+    expect(await sidecar.metric()).toBe('0');
+    // Nobody knows the price.
+    expect(Number((await sidecar.cost()) ?? 0)).toBe(0);
+    sidecar.write(priced(1000));
+    await sidecar.sees(/nothing is wrong with the catalog file any more/);
+    expect(Number(await sidecar.cost())).toBeGreaterThan(0);
   });
 });
