@@ -1,4 +1,7 @@
-/** The metrics, for Prometheus. Label values come from the configuration or a closed list; names of targets are bounded. */
+/**
+ * The metrics, for Prometheus. Label values come from the configuration or a closed list; names of targets and tenants,
+ * which requests and tokens may make up, are bounded.
+ */
 // Imported file by file: all of prom-client would also load its push gateway, OpenTelemetry's API and Node's cluster.
 import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
@@ -15,7 +18,8 @@ import { createRecogniserMetrics, type RecogniserMetrics } from './recogniser-me
 import type { ExchangeRecord } from './record.ts';
 import { registerState, type StateGauges } from './state-metrics.ts';
 import { createDistribution, createTally } from './tally.ts';
-import { createTargetNames, type TargetNames } from './target-names.ts';
+import type { TargetNames } from './target-names.ts';
+import { createTenantNames } from './tenant-names.ts';
 import { createSavingMetrics, createUsageMetrics } from './usage-metrics.ts';
 
 /** Values read when Prometheus scrapes. */
@@ -40,6 +44,8 @@ export interface Gauges extends StateGauges {
   upstreamInFlight(priority: Priority): number;
   /** By provider: the self-hosted engine behind it. */
   engines(): Iterable<readonly [string, Engine]>;
+  /** Whether the configuration names a tenant. */
+  isTenant(name: string): boolean;
 }
 
 /** The metrics of a sidecar: each method counts one event. */
@@ -87,8 +93,8 @@ const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 const queuedBuckets = [0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600];
 const overheadBuckets = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1];
 
-/** Creates the metrics of a sidecar, in a registry of their own. */
-export function createMetrics(gauges: Gauges): Metrics {
+/** Creates the metrics of a sidecar, in a registry of their own. @param names those of targets */
+export function createMetrics(gauges: Gauges, names: TargetNames): Metrics {
   const registry = new Registry();
   const registers = [registry];
   const requests = createTally(registry, 'sidegate_requests_total', 'Requests answered.', [
@@ -113,8 +119,8 @@ export function createMetrics(gauges: Gauges): Metrics {
     'endpoint',
     overheadBuckets,
   );
-  const names = createTargetNames();
-  const charge = createUsageMetrics(registry, names);
+  const tenantOf = createTenantNames(gauges.isTenant);
+  const used = createUsageMetrics(registry, names);
   const saved = createSavingMetrics(registry);
   const counts = createTally(
     registry,
@@ -183,7 +189,8 @@ export function createMetrics(gauges: Gauges): Metrics {
   return {
     registry,
     record(r) {
-      const { endpoint, tenant } = r;
+      const { endpoint } = r;
+      const tenant = tenantOf(r.tenant);
       const target = names.of(r.target);
       requests.add(1, endpoint, tenant, target, String(r.status), r.error, r.cache);
       duration.observe(endpoint, r.durationMs / 1000);
@@ -193,11 +200,11 @@ export function createMetrics(gauges: Gauges): Metrics {
       if (r.observed !== '') {
         for (const code of r.observed.split(',')) if (authCodes.has(code)) refusals.add(1, code, 'passed');
       }
-      saved(r, target);
+      saved(r, tenant, target);
       for (const { kind, count } of r.findings) pii.add(count, kind, 'request');
       for (const { kind, count } of r.replyFindings) pii.add(count, kind, 'reply');
     },
-    charge,
+    charge: (tenant, charge) => used(tenantOf(tenant), charge),
     count: (result) => counts.add(1, result),
     ...upstream,
     ...leases,

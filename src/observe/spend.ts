@@ -6,7 +6,7 @@ export interface SpendRow {
   readonly tenant: string;
   readonly team: string;
   readonly keyId: string;
-  /** `provider/model`; empty: requests that no target answered. */
+  /** `provider/model` as metrics name it; empty: requests that no target answered. */
   readonly target: string;
   requests: number;
   failed: number;
@@ -28,11 +28,11 @@ export interface Spend {
 
 /** Most rows. Teams of access tokens aren't in the configuration, so beyond it new ones share a row. */
 export const spendRowsMax = 2000;
-/** Team and key of the shared row. */
+/** Tenant, team and key of the shared row. */
 const other = '(other)';
 
-/** @param max most rows, besides one shared row for each tenant and target of the configuration */
-export function createSpend(max = spendRowsMax): Spend {
+/** @param nameOf a target's name: requests may make up models @param max most rows, besides the shared one */
+export function createSpend(nameOf: (target: string) => string, max = spendRowsMax): Spend {
   const rows = new Map<string, SpendRow>();
   let last: SpendRow | null = null;
 
@@ -69,7 +69,8 @@ export function createSpend(max = spendRowsMax): Spend {
 
   return {
     add(record) {
-      const { tenant, team, keyId, target } = record;
+      const { tenant, team, keyId } = record;
+      const target = nameOf(record.target);
       const row = rowOf(tenant, team, keyId, target);
       row.requests += 1;
       if (record.status >= 400 || record.error !== '') row.failed += 1;
@@ -78,7 +79,8 @@ export function createSpend(max = spendRowsMax): Spend {
       row.routingSavedNanoUsd += record.routingSavedNanoUsd;
       for (const charge of record.charges) {
         const { usage } = charge;
-        const billed = charge.target === target ? row : rowOf(tenant, team, keyId, charge.target);
+        const called = charge.target === record.target ? target : nameOf(charge.target);
+        const billed = called === target ? row : rowOf(tenant, team, keyId, called);
         billed.inputTokens += usage.inputTokens;
         billed.outputTokens += usage.outputTokens;
         billed.cachedInputTokens += usage.cachedInputTokens;

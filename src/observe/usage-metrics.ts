@@ -6,7 +6,9 @@ import { createTally } from './tally.ts';
 import type { TargetNames } from './target-names.ts';
 
 /** Counts what stored replies and the choice of targets saved. */
-export function createSavingMetrics(registry: Registry): (record: ExchangeRecord, target: string) => void {
+export function createSavingMetrics(
+  registry: Registry,
+): (record: ExchangeRecord, tenant: string, target: string) => void {
   const labels = ['tenant', 'target'];
   const stored = createTally(
     registry,
@@ -20,7 +22,7 @@ export function createSavingMetrics(registry: Registry): (record: ExchangeRecord
     'Dollars saved by choosing this target by its price, against the dearest that might have answered.',
     labels,
   );
-  return ({ tenant, savedNanoUsd, routingSavedNanoUsd }, target) => {
+  return ({ savedNanoUsd, routingSavedNanoUsd }, tenant, target) => {
     if (savedNanoUsd > 0) stored.add(savedNanoUsd / 1e9, tenant, target);
     if (routingSavedNanoUsd > 0) routed.add(routingSavedNanoUsd / 1e9, tenant, target);
   };

@@ -25,8 +25,10 @@ import type { SpentRow } from '../limit/scopes.ts';
 import type { LimitView } from '../limit/view.ts';
 import { retryBudget } from '../native/retries.ts';
 import type { LineForm } from '../observe/line.ts';
-import { createMetrics, type Metrics } from '../observe/metrics.ts';
+import { createMetrics, type Gauges, type Metrics } from '../observe/metrics.ts';
+import type { CalledAt } from '../observe/otlp/conventions.ts';
 import type { FullestMeter } from '../observe/state-metrics.ts';
+import { createTargetNames } from '../observe/target-names.ts';
 import { createObserver, type Observer, storedKeyLimit } from '../observe/telemetry.ts';
 import { createReplay, type Replay } from '../replay/replay.ts';
 import { createObjectTable } from '../route/objects.ts';
@@ -55,7 +57,7 @@ export interface Rooms {
   /** How the log's lines are written; its share is written by a reload. */
   readonly form: LineForm;
   /** What metrics depend on; written by a reload. */
-  readonly settings: { spendMetrics: boolean; limitNames: ReadonlySet<string> };
+  readonly settings: MetricSettings;
   readonly health: HealthBook;
   /** Id of the retry budget in the native core. */
   readonly retryBudgetId: number;
@@ -85,6 +87,14 @@ export interface Rooms {
   readonly kept: Kept | null;
 }
 
+/** What metrics depend on in a configuration. */
+interface MetricSettings {
+  spendMetrics: boolean;
+  /** Names of all limits and budgets, and of all tenants. */
+  limitNames: ReadonlySet<string>;
+  tenants: ReadonlySet<string>;
+}
+
 /** State that outlives the process. */
 interface Kept {
   readonly store: Store;
@@ -106,15 +116,17 @@ export async function openRooms(
   const { clock, random } = world;
   const opened = await openKept(first.store.path);
   const aside = createAside(world);
-  const followers = await openFollowers(first, log, world, aside, (target) => {
+  const names = createTargetNames();
+  const at = (target: string): CalledAt | null => {
     const provider = upstreams.provider(target.slice(0, target.indexOf('/')));
     return provider === undefined ? null : { dialect: provider.dialect.name, baseUrl: provider.baseUrl };
-  }).catch((error: unknown) => {
+  };
+  const followers = await openFollowers(first, log, world, { aside, names, at }).catch((error: unknown) => {
     opened?.store.close();
     throw error;
   });
-  const settings = { spendMetrics: first.observe.spendMetrics, limitNames: limitNames(first) };
-  const metrics = createMetrics({
+  const settings = metricSettings(first);
+  const gauges: Gauges = {
     limitScopes: () => limiter.scopes,
     budgets: () => limiter.budgets(),
     inFlight,
@@ -131,7 +143,9 @@ export async function openRooms(
     sinks: () => followers.sinks(),
     spend: followers.spend,
     showsSpend: () => settings.spendMetrics,
-  });
+    isTenant: (name) => settings.tenants.has(name),
+  };
+  const metrics = createMetrics(gauges, names);
   const { logTime, logShare } = first.observe;
   const form: LineForm = { iso: logTime === 'iso', terminal: world.terminal, share: logShare };
   const observer = createObserver(metrics, followers, log, form, world);
@@ -262,10 +276,16 @@ async function openKept(path: string | undefined): Promise<Pick<Kept, 'store' | 
   return { store, keys: openStoredKeys(store), keyBook: openKeyBook(store) };
 }
 
-/** Names of all limits and budgets in the configuration. */
-export function limitNames({ limits, budgets, authenticate }: Config): ReadonlySet<string> {
-  const ofKeys = authenticate.keys.flatMap((key) => key.limits);
-  return new Set([...limits, ...budgets, ...ofKeys].map(({ name }) => name));
+/** What metrics depend on in a configuration. */
+export function metricSettings({ limits, budgets, authenticate, observe }: Config): MetricSettings {
+  const { keys, oidc, anonymousTenant } = authenticate;
+  const ofKeys = keys.flatMap((key) => key.limits);
+  const tenants = [...keys, ...oidc].map(({ tenant }) => tenant);
+  return {
+    spendMetrics: observe.spendMetrics,
+    limitNames: new Set([...limits, ...budgets, ...ofKeys].map(({ name }) => name)),
+    tenants: new Set([...tenants, anonymousTenant].filter((name) => name !== undefined)),
+  };
 }
 
 /**

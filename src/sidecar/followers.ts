@@ -12,6 +12,7 @@ import { createRecent, type Recent } from '../observe/recent.ts';
 import type { SinkState } from '../observe/sink-state.ts';
 import type { Sinks } from '../observe/sinks/sinks.ts';
 import { createSpend, type Spend } from '../observe/spend.ts';
+import type { TargetNames } from '../observe/target-names.ts';
 import type { Follower } from '../observe/telemetry.ts';
 
 /** The open followers. */
@@ -29,16 +30,24 @@ export interface Followers {
   close(waitMs: number): Promise<void>;
 }
 
-/** Opens them. @param aside reads what large requests say @param at where a target is called; null: unknown */
+/** What they need besides the configuration. */
+interface FollowersDeps {
+  /** Reads what large requests say. */
+  readonly aside: Aside;
+  readonly names: TargetNames;
+  /** Where a target is called; null: unknown. */
+  at(target: string): CalledAt | null;
+}
+
+/** Opens them. */
 export async function openFollowers(
   { observe }: Config,
   log: Log,
   world: World,
-  aside: Aside,
-  at: (target: string) => CalledAt | null,
+  { aside, names, at }: FollowersDeps,
 ): Promise<Followers> {
   const recent = createRecent(observe.recent);
-  const spend = createSpend();
+  const spend = createSpend(names.of);
   const sinks = await openSinks(observe, log, world);
   const ledger = openLedger(observe.ledger, world, log, () => sinks?.wake());
   const otlp = await openOtlp(observe.otlp, log, world, aside, at);

@@ -2,7 +2,7 @@
 import type { Config } from '../config/schema.ts';
 import type { Listener } from '../listen/listen.ts';
 import { retryBudget } from '../native/retries.ts';
-import { limitNames, type Rooms } from './compose.ts';
+import { metricSettings, type Rooms } from './compose.ts';
 
 /**
  * Makes the long-lived rooms adopt a configuration. Must be called after `composeStages`, which may reject, so that a
@@ -13,8 +13,7 @@ export function adopt(config: Config, rooms: Rooms, listener: Listener): void {
   const { ratio, minPerSecond } = config.attempt.retryBudget;
   retryBudget.set(rooms.retryBudgetId, ratio, minPerSecond);
   rooms.form.share = config.observe.logShare;
-  rooms.settings.spendMetrics = config.observe.spendMetrics;
-  rooms.settings.limitNames = limitNames(config);
+  Object.assign(rooms.settings, metricSettings(config));
   rooms.observer.nameLimits(rooms.settings.limitNames);
   rooms.observer.recent.resize(config.observe.recent);
   rooms.followers.ledger?.update(config.observe.ledger);

@@ -365,7 +365,7 @@ function stagesFor({ upstream }: Gate, { name: dialect }: Wire, cache: Cache): S
     observer: {
       ...silent,
       recent: createRecent(0),
-      spend: createSpend(),
+      spend: createSpend(String),
       content: null,
       record: () => {},
       flush: () => {},

@@ -15,12 +15,14 @@ import { noUsage } from '../../src/exchange/usage.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { createRecord, noCourse } from '../../src/observe/record.ts';
 import { createSpend } from '../../src/observe/spend.ts';
+import { createTargetNames } from '../../src/observe/target-names.ts';
 import { strategyNames } from '../../src/route/settings.ts';
 import { actionNames } from '../../src/scrub/action.ts';
 import { faultNames } from '../../src/simulate/faults.ts';
 import { fallbackCauses } from '../../src/upstream/target.ts';
 import { ask } from '../support/client.ts';
 import { codesIn, firstCodes, readDocument, readDocuments, root } from '../support/documents.ts';
+import { idleGauges } from '../support/gauges.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 
 type Schema = z.core.JSONSchema.BaseSchema;
@@ -246,26 +248,15 @@ describe('endpoints', () => {
 describe('metrics', () => {
   /** What traffic through a simulator doesn't bring about: prices, and replies that state no usage. */
   async function rare(): Promise<string> {
-    const spend = createSpend();
-    const gauges = {
-      inFlight: () => 0,
-      cacheEntries: () => 0,
-      cacheBytes: () => 0,
-      breakers: () => [],
-      limitScopes: () => 0,
+    const names = createTargetNames();
+    const spend = createSpend(names.of);
+    const gauges = idleGauges(spend, {
       budgets: () => [{ budget: 'b', scope: 's', limitUsd: 1, spentUsd: 0 }],
-      batchWaiting: () => 0,
-      batchBytes: () => 0,
-      upstreamInFlight: () => 0,
-      engines: () => [],
       limits: () => [{ limit: 'l', unit: 'usd', capacity: 1, used: 0 }],
       restingKeys: () => [['p', 1] as const],
-      ledger: () => null,
       sinks: () => [['otlp', { sent: 1, dropped: 0, waiting: 0, lagMs: 0 }] as const],
-      spend,
-      showsSpend: () => true,
-    };
-    const metrics = createMetrics(gauges);
+    });
+    const metrics = createMetrics(gauges, names);
     const record = createRecord(
       { id: '', startedMs: 0, endpoint: { name: '' } },
       noCourse,
