@@ -95,10 +95,10 @@ export class Passage implements Course {
   constructor(exchange: Exchange, stages: Stages) {
     this.exchange = exchange;
     this.stages = stages;
-    this.#passedMs = stages.observer.recent.size > 0 ? [] : null;
+    this.#passedMs = stages.observer.recent.size > 0 ? [stages.clock()] : null;
   }
 
-  /** The next stage has let it pass: called by each in its turn, from `authenticate` to `attempt`. */
+  /** The next stage has let it pass: called for each in its turn, from `authenticate` to `attempt`; `listen` has. */
   passed(): void {
     if (this.#passedMs !== null) this.#passedMs.push(this.stages.clock());
   }

@@ -60,6 +60,7 @@ async function* chunksOf(
     passage.trail = answer.trail;
     if (answer.kind === 'failed') refusal = answer.refusal;
     else {
+      passage.passed();
       const reply = await deliverAnswer(answer, vault, passage);
       if (!(reply instanceof Refusal) && reply.kind === 'stream') return yield* reply.chunks;
       if (!(reply instanceof Refusal) && reply.kind === 'session')

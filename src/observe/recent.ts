@@ -53,6 +53,8 @@ export function createRecent(max: number): Recent {
       return Array.from({ length: Math.max(0, newest - first + 1) }, (_, i) => at(first + i));
     },
     find(id) {
+      // What a request lacks is empty.
+      if (id === '') return null;
       for (let number = newest; number > newest - kept; number--) {
         const found = at(number);
         const { requestId, clientRequestId, traceId } = found.record;

@@ -96,7 +96,7 @@ export interface ExchangeRecord {
   readonly clientRequestId: string;
   /** When it arrived, monotonic ms. */
   readonly startedMs: number;
-  /** When each stage from `authenticate` to `attempt` let it pass, monotonic ms; empty: nobody wants to know. */
+  /** When each stage from `listen` to `attempt` let it pass, monotonic ms; empty: `listen` refused it, or nobody wants to know. */
   readonly passedMs: readonly number[];
   /** What was tried, in order. */
   readonly steps: readonly AttemptStep[];

@@ -1,5 +1,5 @@
 /** The story of a request: what each stage decided and how long it took, from its record. */
-import { catalogue, type ErrorCode } from '../base/errors.ts';
+import { catalogue } from '../base/errors.ts';
 import type { Findings } from '../native/pii.ts';
 import type { RecentRecord } from './recent.ts';
 import type { ExchangeRecord } from './record.ts';
@@ -49,22 +49,6 @@ export type Story = Omit<
   readonly hint: string;
 };
 
-/** The stage that a code comes from; codes that aren't here come from `listen`. */
-const stageOf: readonly (readonly [StageName, RegExp])[] = [
-  ['authenticate', /^(missing_key|wrong_key|key_|token_|model_forbidden|endpoint_forbidden|callers_unknown)/],
-  ['inspect', /^(invalid_json|invalid_form|invalid_field|duplicate_field)/],
-  ['route', /^(model_not_found|not_capable|provider_unclear|invalid_header)/],
-  ['replay', /^idempotency_/],
-  ['limit', /^(rate_limited|request_too_costly|model_unpriced)/],
-  ['scrub', /^pii_blocked/],
-  ['batch', /^batch_/],
-  ['attempt', /^(upstream_|targets_down|unsupported_field)/],
-  ['deliver', /^stream_cut/],
-];
-
-const refusedBy = (code: ErrorCode): StageName =>
-  stageOf.find(([, codes]) => codes.test(code))?.[0] ?? 'listen';
-
 /** Found personal data by kind. */
 const found = (findings: Findings): Record<string, number> =>
   Object.fromEntries(findings.map(({ kind, count }) => [kind, count]));
@@ -89,25 +73,21 @@ const passing: Readonly<Record<StageName, (r: ExchangeRecord) => string>> = {
   cache: (r) => (r.cacheLevel === '' ? r.cache : `${r.cache}, ${r.cacheLevel}`),
   batch: (r) => (r.priority === 'batch' ? 'waited for its turn' : 'interactive'),
   attempt: (r) => r.tried || 'no provider was asked',
-  deliver: (r) => (r.abandoned ? 'the client left' : r.stopped ? 'ended by a limit' : `status ${r.status}`),
+  deliver: (r) => (r.stopped ? 'ended by a limit' : `status ${r.status}`),
 };
 
 type Times = Partial<Record<StageName, readonly [atMs: number, ms: number]>>;
 
-/** The stages that are timed: the first begins when the request has arrived, and the last ends with its reply. */
-const timed = stageNames.slice(1);
-
-/** Each stage's time, where each was taken. */
-function measured({ passedMs, startedMs, durationMs }: ExchangeRecord): Times {
+/** Each stage's time, where each was taken. @param last the stage that the request ended in */
+function measured({ passedMs, startedMs, durationMs }: ExchangeRecord, last: StageName): Times {
   const times: Times = {};
   let fromMs = 0;
-  for (const [i, stage] of timed.entries()) {
-    const passed = passedMs[i];
-    const toMs = passed === undefined ? durationMs : passed - startedMs;
-    times[stage] = [fromMs, Math.max(0, toMs - fromMs)];
-    if (passed === undefined) return times;
+  for (const [i, passed] of passedMs.entries()) {
+    const toMs = passed - startedMs;
+    times[stageNames[i] as StageName] = [fromMs, Math.max(0, toMs - fromMs)];
     fromMs = toMs;
   }
+  times[last] = [fromMs, Math.max(0, durationMs - fromMs)];
   return times;
 }
 
@@ -124,23 +104,31 @@ function known(record: ExchangeRecord): Times {
   };
 }
 
+/** The stage that a request ended in. */
+function lastOf({ error, status, abandoned, replayed, cache, passedMs }: ExchangeRecord): StageName {
+  const open = stageNames[passedMs.length] ?? 'deliver';
+  // Whatever failed, or was left by its client, ended in the stage that had not let it pass.
+  if (error !== '' || (abandoned && status >= 400)) return open;
+  return replayed ? 'replay' : cache === 'hit' ? 'cache' : 'deliver';
+}
+
 /** The stages a request went through. */
 export function stagesOf(record: ExchangeRecord): StageStory[] {
-  const { error, replayed, cache, passedMs } = record;
-  const times = passedMs.length === 0 ? known(record) : measured(record);
-  const refusing = error === '' ? null : refusedBy(error);
-  const ending: StageName = replayed ? 'replay' : cache === 'hit' ? 'cache' : 'deliver';
+  const { error, abandoned, passedMs } = record;
+  const last = lastOf(record);
+  const isTimed = passedMs.length > 0;
+  const times = isTimed ? measured(record, last) : known(record);
   const story: StageStory[] = [];
-  for (const stage of stageNames) {
+  for (const [i, stage] of stageNames.entries()) {
     const [atMs, ms] = times[stage] ?? [0, 0];
-    if (stage === refusing) {
-      story.push({ stage, verdict: error, kind: 'refused', atMs, ms });
+    if (stage === last) {
+      const verdict = error !== '' ? error : abandoned ? 'the client left' : passing[stage](record);
       // A stream that broke off was delivered all the same.
-      return story;
+      return [...story, { stage, verdict, kind: error === '' ? 'end' : 'refused', atMs, ms }];
     }
-    const kind = stage === ending ? 'end' : 'ok';
-    story.push({ stage, verdict: passing[stage](record), kind, atMs, ms });
-    if (kind === 'end' || (stage === 'listen' && record.endpoint === 'none')) return story;
+    // Lists of models, for example, skip most stages.
+    if (!isTimed || i < passedMs.length)
+      story.push({ stage, verdict: passing[stage](record), kind: 'ok', atMs, ms });
   }
   return story;
 }

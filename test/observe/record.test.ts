@@ -97,6 +97,13 @@ describe('the last records', () => {
     );
   });
 
+  test('what a request lacks finds none', () => {
+    const recent = createRecent(2);
+    recent.add(recordOf('a'), 1);
+    expect(recent.find('a')?.number).toBe(1);
+    expect(recent.find('')).toBeNull();
+  });
+
   test('another size drops them and counts on', () => {
     const recent = createRecent(2);
     recent.add(recordOf('a'), 1);
