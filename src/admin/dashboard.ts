@@ -129,8 +129,9 @@ export function createDashboard(view: DashboardView): Dashboard {
     });
   };
 
-  const read = (res: ServerResponse, path: string): boolean => {
-    if (path === '/api/events') watch(res);
+  const read = (method: string, res: ServerResponse, path: string): boolean => {
+    // A HEAD would be watched for without end.
+    if (path === '/api/events') method === 'GET' ? watch(res) : json(res, 405, { detail: 'Use GET.' });
     else if (path === '/api/overview') json(res, 200, overview(view));
     else if (path === '/api/requests') json(res, 200, view.recent.since(0, requestsMax).map(storyOf));
     else if (path.startsWith('/api/requests/')) find(res, decoded(path.slice('/api/requests/'.length)));
@@ -152,7 +153,7 @@ export function createDashboard(view: DashboardView): Dashboard {
         json(res, view.isAdmin(req) ? 200 : 401, { set: view.token() !== null });
         return true;
       }
-      if (path.startsWith('/api/')) return read(res, path);
+      if (path.startsWith('/api/')) return read(req.method, res, path);
       const file = asset(path);
       if (file === null) return false;
       res.writeHead(200, { ...headers, 'content-type': file.type });
@@ -179,6 +180,7 @@ const overview = (view: DashboardView) => ({
   dataUrl: view.dataUrl(),
   numbers: view.numbers(),
   newest: view.recent.newest,
+  recentMax: view.recent.size,
   targets: view.targets(),
   limits: view.limits(limitsMax),
   leases: view.leases(),

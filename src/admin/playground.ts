@@ -23,6 +23,8 @@ export async function play(
   more: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const refuse = (status: number, detail: string): void => {
+    // The rest of a body that is too large is not read.
+    if (!req.complete) res.setHeader('connection', 'close');
     res.writeHead(status, { ...headers, 'content-type': 'application/json' });
     res.end(JSON.stringify({ detail }));
   };

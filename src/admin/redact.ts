@@ -4,7 +4,7 @@ const hidden = '(hidden)';
 /** Settings whose value is a secret, or may contain one. */
 const secretName = /(key|keys|token|secret|password|passphrase|sha256|credential)$/i;
 /** Settings below which every text may be a secret. */
-const secretSection = /^(headers|credentials)$/i;
+const secretSection = /^(headers|credentials|webhook)$/i;
 /** Settings that are named like secrets and aren't. */
 const harmless = /^(keys|maxTokens|publicKey)$/;
 

@@ -33,10 +33,11 @@ export function adminClient(url: string, { env }: Shell): AskAdmin {
   };
 }
 
-/** The detail of a problem document (RFC 9457). */
+/** The detail of a problem document (RFC 9457), or the message of an API's error. */
 function detailOf(text: string): string {
   try {
-    return String((JSON.parse(text) as { detail?: unknown }).detail);
+    const { detail, error } = JSON.parse(text) as { detail?: string; error?: { message?: string } };
+    return detail ?? error?.message ?? 'no reason was given.';
   } catch {
     return 'no reason was given.';
   }

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Refusal } from '../base/errors.ts';
 import { formatFaults } from '../config/faults.ts';
-import { loadConfig } from '../config/load.ts';
+import { allFaults, loadConfig } from '../config/load.ts';
 import { endpointsByPath, geminiEndpoint } from '../listen/endpoints.ts';
+import { adminClient } from './admin-client.ts';
 import { configPath } from './config-file.ts';
 import { explain, explanationText } from './explanation.ts';
 import type { Shell } from './shell.ts';
@@ -31,14 +32,21 @@ export async function explainCommand(args: string[], shell: Shell): Promise<numb
     shell.printError(`Pass one file with a request's body, and --path with one of ${paths.join(', ')}.\n`);
     return 2;
   }
+  if (values.admin !== undefined && values.header.length > 0)
+    throw new Error('--header has no effect with --admin: the running sidecar gets the body and the key.');
   if (values.admin !== undefined) {
-    shell.print(await fromProcess(values.admin, urlPath, values.key, readFileSync(file, 'utf8'), shell));
+    // What a running sidecar says: caller, route, targets with breakers and keys, limits. No provider is asked.
+    const order = { path: urlPath, key: values.key, body: readFileSync(file, 'utf8') };
+    const found = await adminClient(values.admin, shell)('POST', '/api/explain', order);
+    shell.print(`${JSON.stringify(found, null, 2)}\n`);
     return 0;
   }
   const path = configPath(values.config, shell);
   const loaded = loadConfig(path, shell.env);
-  if (!loaded.ok) {
-    shell.printError(`${formatFaults(path, loaded.faults)}\n`);
+  const faults = allFaults(loaded);
+  // Without the catalog file, it would show other prices than are meant.
+  if (!loaded.ok || faults.length > 0) {
+    shell.printError(`${formatFaults(path, faults)}\n`);
     return 1;
   }
   const headers = Object.fromEntries(
@@ -58,32 +66,4 @@ export async function explainCommand(args: string[], shell: Shell): Promise<numb
   }
   shell.print(values.json ? `${JSON.stringify(found)}\n` : explanationText(found));
   return 0;
-}
-
-/**
- * What a running sidecar says of a request: its caller, route, targets with their breakers and keys, and the limits and
- * budgets it counts in. No provider is asked.
- * @param key the app's; empty: none
- */
-async function fromProcess(
-  admin: string,
-  path: string,
-  key: string,
-  body: string,
-  shell: Shell,
-): Promise<string> {
-  const token = shell.env.SIDEGATE_ADMIN_TOKEN;
-  if (token === undefined || token === '')
-    throw new Error('Set SIDEGATE_ADMIN_TOKEN to the `admin.token` of the sidecar.');
-  const url = new URL('/api/explain', admin);
-  const reply = await fetch(url, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ path, key, body }),
-  }).catch((cause: unknown) => {
-    throw new Error(`No sidecar answers at ${url.origin}: give its admin port as --admin URL.`, { cause });
-  });
-  const text = await reply.text();
-  if (!reply.ok) throw new Error(text);
-  return `${JSON.stringify(JSON.parse(text), null, 2)}\n`;
 }

@@ -12,7 +12,7 @@ import { breaker } from '../native/breaker.ts';
 import { classify, featureNames, type Tier, tiers } from '../native/classify.ts';
 import { capabilityNames } from '../route/ask.ts';
 import { createRouteTable, fillAsk, findWay, route } from '../route/route.ts';
-import { type Leaf, type Node, price, unable } from '../route/tree.ts';
+import { inabilities, type Leaf, type Node, price, unable } from '../route/tree.ts';
 import { createScrubPolicies } from '../scrub/policy.ts';
 import { breakerSettings } from '../upstream/health.ts';
 import { PeakEwma } from '../upstream/peak-ewma.ts';
@@ -155,11 +155,7 @@ function verdictOf(at: number, reason: ReturnType<typeof unable>): string {
   const asked =
     at === 0 ? 'chosen' : at > 0 ? 'tried if those before fail' : 'left out: the same target comes before';
   if (reason === null) return asked;
-  const why = {
-    capability: 'it lacks what the request needs',
-    context: 'the prompt and reply exceed its context',
-    output: 'the reply may exceed its output limit',
-  }[reason];
+  const why = inabilities[reason];
   return at < 0 ? `left out: ${why}` : `${asked}, although ${why}: this route does not check that`;
 }
 

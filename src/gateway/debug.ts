@@ -11,6 +11,7 @@ import type { Reply } from '../exchange/reply.ts';
 import type { LimitView } from '../limit/view.ts';
 import { breaker, breakerState } from '../native/breaker.ts';
 import type { Passage } from '../passage.ts';
+import { leftOut } from '../route/left-out.ts';
 import type { Stages } from '../stages.ts';
 import type { Target } from '../upstream/target.ts';
 import { type Steps, wait } from './run.ts';
@@ -81,6 +82,10 @@ function explanation(passage: Passage, refused: Refusal | null): object {
       ...targetState(target, nowMs),
       ...(on === null ? {} : { afterOnly: [...on] }),
     })),
+    leftOut:
+      identity === null || request === null
+        ? []
+        : leftOut(passage.exchange, identity, request, stages.routes, nowMs).slice(0, listMax),
     limits: identity === null ? [] : limitsOf(passage, identity),
     applied: permit?.limits ?? [],
     refused: refused === null ? null : { code: refused.code, message: refused.text },

@@ -84,6 +84,13 @@ export function unable(
   return outputMaxTokens !== null && ask.replyMaxTokens > outputMaxTokens ? 'output' : null;
 }
 
+/** The same in words. */
+export const inabilities = {
+  capability: 'it lacks what the request needs',
+  context: 'the prompt and reply exceed its context',
+  output: 'the reply may exceed its output limit',
+} as const satisfies Record<NonNullable<ReturnType<typeof unable>>, string>;
+
 /** Estimated cost of the request at a node's cheapest capable target, nano-dollars; Infinity: unknown. */
 export function price(node: Node, ask: Ask): number {
   if (node.kind === 'leaf') {

@@ -205,9 +205,33 @@ test('secrets are in nothing that the port gives', async () => {
     keys: [{ id: 'web', sha256: 'x7', tenant: 'acme' }],
     digestKey: 'x8',
     credentials: { clientSecret: 'x9', nested: ['x9'] },
+    sinks: { webhook: { url: 'https://hooks.example/services/x9' } },
   });
   expect(JSON.stringify(shown)).not.toMatch(/x\d/);
   expect(shown).toMatchObject({ redis: 'rediss://host:1/0', keys: [{ id: 'web', tenant: 'acme' }] });
+});
+
+test('an id that is empty or badly encoded finds no request, and events are no HEAD', async () => {
+  await chat('anything');
+  for (const id of ['', '%', '%C0'])
+    expect([id, (await ask(sidecar.adminUrl, `/api/requests/${id}`, { method: 'GET' })).status]).toEqual([
+      id,
+      404,
+    ]);
+  expect((await ask(sidecar.adminUrl, '/api/events', { method: 'HEAD' })).status).toBe(405);
+  const page = await openPage('#request/%');
+  await page.waitForSelector('text=Not found');
+  await page.close();
+});
+
+test('a process that keeps no requests says how to have it keep them', async () => {
+  const bare = await startTestSidecar({});
+  const page = await browser.newPage();
+  page.setDefaultTimeout(patience.timeout);
+  await page.goto(`${bare.adminUrl}/`);
+  await page.waitForSelector('text=set observe.recent');
+  await page.close();
+  await bare.stop();
 });
 
 test('pages of other origins and names read nothing', async () => {

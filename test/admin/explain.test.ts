@@ -35,13 +35,26 @@ beforeAll(async () => {
       bad: { dialect: 'openai', baseUrl: broken.baseUrl },
       good: { dialect: 'openai', baseUrl: good.baseUrl },
     },
-    catalog: { models: [{ model: 'm', inputUsdPerMTok: 1, outputUsdPerMTok: 4 }] },
+    catalog: {
+      models: [
+        { model: 'm', inputUsdPerMTok: 1, outputUsdPerMTok: 4 },
+        { model: 'small', inputUsdPerMTok: 1, outputUsdPerMTok: 4, contextTokens: 10 },
+      ],
+    },
     routes: [
       {
         model: 'chat',
         targets: [
           { provider: 'bad', model: 'm' },
           { provider: 'good', model: 'm' },
+        ],
+      },
+      {
+        model: 'chosen',
+        strategy: 'cost',
+        targets: [
+          { provider: 'good', model: 'm' },
+          { provider: 'good', model: 'small' },
         ],
       },
     ],
@@ -97,6 +110,15 @@ test('streams and refusals say it too', async () => {
   expect(told(refused.headers)).toMatchObject({ model: 'none', route: null, targets: [] });
 });
 
+test('targets that the route leaves out are told, and why', async () => {
+  const long = 'a long question '.repeat(20);
+  const reply = await gate.ask(openaiWire, long, { more: { model: 'chosen' }, headers: debug });
+  expect(reply.status).toBe(200);
+  const { targets, leftOut } = told(reply.headers);
+  expect(targets.map(({ target }: { target: string }) => target)).toEqual(['good/m']);
+  expect(leftOut).toEqual([{ target: 'good/small', why: 'the prompt and reply exceed its context' }]);
+});
+
 test('nobody else is told', async () => {
   for (const wrong of [{ 'x-sidegate-admin': 'wrong' }, {}] as Record<string, string>[]) {
     const headers = { ...auth, 'x-sidegate-debug': '1', ...wrong };
@@ -124,6 +146,9 @@ test('the command asks the running sidecar, which asks no provider', async () =>
   expect(it.limits.map(({ limit }: { limit: string }) => limit).toSorted()).toEqual(['daily', 'few']);
   expect(broken.calls).toHaveLength(before);
   expect((await run({}, '--key', appKey)).err).toContain('SIDEGATE_ADMIN_TOKEN');
-  expect((await run({ SIDEGATE_ADMIN_TOKEN: 'wrong' })).err).toContain('admin token');
+  expect((await run({ SIDEGATE_ADMIN_TOKEN: 'wrong' })).err).toContain('(401): This needs the admin token');
+  expect((await run(admin, '--header', 'a:b')).err).toContain('--header has no effect');
+  // What the data port refuses is said in words, too.
+  expect((await run(admin, '--key', 'sk-wrong')).err).toMatch(/\(401\): [A-Z][^{]*key/);
   rmSync(folder, { recursive: true });
 });

@@ -14,6 +14,8 @@ export interface Overview {
   readonly mode: string;
   readonly dataUrl: string;
   readonly newest: number;
+  /** How many requests are kept; 0: none. */
+  readonly recentMax: number;
   readonly numbers: Readonly<
     Record<'inFlight' | 'cacheEntries' | 'cacheBytes' | 'batchWaiting' | 'rssBytes' | 'upSeconds', number>
   >;
@@ -24,6 +26,12 @@ export interface Overview {
   readonly ledger: LedgerState | null;
   readonly sinks: readonly (readonly [name: string, state: SinkState])[];
 }
+
+/** What to say where no request is to be seen. */
+export const nothingYet = (): string =>
+  state.overview?.recentMax === 0
+    ? 'Requests are not kept: set observe.recent, such as to 500, to see them and their times here.'
+    : 'No requests yet. Send one, or try the playground.';
 
 /** Most requests the page keeps. */
 const keptMax = 3000;

@@ -44,9 +44,18 @@ const live = document.querySelector('#live') as HTMLElement;
 /** The view of the address, and the id behind it. */
 function current(): { name: string; view: View; id: string } {
   const [name = '', id = ''] = location.hash.slice(1).split('/');
-  if (name === 'request') return { name: 'requests', view: story, id: decodeURIComponent(id) };
+  if (name === 'request') return { name: 'requests', view: story, id: decoded(id) };
   const known = Object.hasOwn(views, name) ? name : 'overview';
   return { name: known, view: views[known] ?? story, id: '' };
+}
+
+/** What people type behind # needn't be encoded well. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 async function draw(): Promise<void> {

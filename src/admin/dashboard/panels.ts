@@ -1,5 +1,5 @@
 /** The views besides requests: overview, targets, limits, costs and configuration. */
-import { ask, type SpendRow, type Story, state, type TargetView } from './data.ts';
+import { ask, nothingYet, type SpendRow, type Story, state, type TargetView } from './data.ts';
 import { bar, type Content, card, el, table } from './dom.ts';
 import { clock, count, ms, percent, quantile, size, span, usd } from './format.ts';
 import { limitTable } from './limits.ts';
@@ -72,6 +72,7 @@ export function overviewView(open: (id: string) => void): HTMLElement {
   return el(
     'div',
     { class: 'grid' },
+    overview.recentMax === 0 ? el('p', { class: 'empty' }, nothingYet()) : null,
     el(
       'div',
       { class: 'tiles' },
@@ -176,8 +177,7 @@ export function overviewView(open: (id: string) => void): HTMLElement {
 
 function lastRequests(open: (id: string) => void): HTMLElement {
   const rows = state.requests.slice(-8).reverse();
-  if (rows.length === 0)
-    return el('p', { class: 'empty' }, 'No requests yet. Send one, or try the playground.');
+  if (rows.length === 0) return el('p', { class: 'empty' }, nothingYet());
   return table(
     'Last requests',
     ['Time', 'Status', 'Model', '#Time taken', '#Cost'],

@@ -1,5 +1,5 @@
 /** The list of requests with its search, and the story of one of them. */
-import { ask, type Story, state } from './data.ts';
+import { ask, nothingYet, type Story, state } from './data.ts';
 import { type Content, card, el, styled, table } from './dom.ts';
 import { clock, count, ms, usd } from './format.ts';
 
@@ -88,11 +88,7 @@ export function requestList(open: (id: string) => void): HTMLElement {
   const kinds = ['', '', 'wide', '', 'wide', 'wide', 'n', 'n wide', 'n wide', 'n'];
   const head = titles.map((title, i) => el('th', { scope: 'col', class: kinds[i] ?? '' }, title));
   if (rows.length === 0)
-    return el(
-      'p',
-      { class: 'empty' },
-      state.requests.length === 0 ? 'No requests yet.' : 'No request matches.',
-    );
+    return el('p', { class: 'empty' }, state.requests.length === 0 ? nothingYet() : 'No request matches.');
   return el(
     'div',
     { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Requests' },
