@@ -1,5 +1,5 @@
 /** What a sidecar takes from the world around it: clocks, randomness, threads and the environment, replaceable in tests. */
-import type { EventEmitter } from 'node:events';
+import { EventEmitter } from 'node:events';
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 
 import type { Variables } from './proxy.ts';
@@ -15,7 +15,10 @@ export interface World {
   readonly wallClock: () => number;
   /** A number from 0 up to, but not including, 1. */
   readonly random: () => number;
-  /** Starts a worker thread. @param limits of its memory; undefined: those of the process */
+  /**
+   * Starts a worker thread. Never throws: one that can't be started, for example at a limit of processes, emits `error`.
+   * @param limits of its memory; undefined: those of the process
+   */
   readonly startThread: (script: URL, limits?: ResourceLimits) => Thread;
   /** Variables of the environment. */
   readonly env: Variables;
@@ -25,12 +28,27 @@ export interface World {
   readonly terminal: boolean;
 }
 
+/** A thread that could not be started. */
+function noThread(cause: unknown): Thread {
+  const thread = new EventEmitter();
+  setImmediate(() => thread.emit('error', cause));
+  return Object.assign(thread, { postMessage: () => {}, unref: () => {}, terminate: async () => 0 });
+}
+
+function startThread(script: URL, limits?: ResourceLimits): Thread {
+  try {
+    return new Worker(script, limits === undefined ? {} : { resourceLimits: limits });
+  } catch (cause) {
+    return noThread(cause);
+  }
+}
+
 /** The world as it is. */
 export const realWorld: World = {
   clock: () => performance.now(),
   wallClock: Date.now,
   random: Math.random,
-  startThread: (script, limits) => new Worker(script, limits === undefined ? {} : { resourceLimits: limits }),
+  startThread,
   env: process.env,
   onKeyRefused: () => {},
   terminal: false,

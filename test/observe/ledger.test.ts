@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { realWorld } from '../../src/base/world.ts';
+import { realWorld, type World } from '../../src/base/world.ts';
 import { csvLine, exactDollars } from '../../src/commands/costs.ts';
 import { timeOf } from '../../src/commands/time.ts';
 import { createLedger, type Ledger } from '../../src/observe/ledger/ledger.ts';
@@ -97,10 +97,15 @@ test(`of ${requests} requests, none that was committed is lost or counted twice 
   expect(total?.requests).toBe(BigInt(kept.size));
 });
 
-function openLedger(path: string, waitingMax = 1000): { ledger: Ledger; problems: (string | null)[] } {
+function openLedger(
+  path: string,
+  waitingMax = 1000,
+  world: Partial<World> = {},
+): { ledger: Ledger; problems: (string | null)[] } {
   const problems: (string | null)[] = [];
   const settings = { keepDays: 1, maxBytes: 2 ** 30, waitingMax };
-  const ledger = createLedger(path, settings, { ...realWorld, onProblem: (each) => problems.push(each) });
+  const deps = { ...realWorld, ...world, onProblem: (each: string | null) => problems.push(each) };
+  const ledger = createLedger(path, settings, deps);
   onTestFinished(() => ledger.close(0));
   return { ledger, problems };
 }
@@ -137,6 +142,20 @@ test('a full disk delays nothing: one line says so, and the ledger catches up on
   const reader = await openReader(path);
   expect(new Set([...reader.rows(everything)].map(idOf)).size).toBe(500);
   reader.close();
+});
+
+test('a thread that can’t be started ends nothing: rows wait until one can', async () => {
+  const path = join(folder(), 'l.db');
+  let none = true;
+  const startThread: World['startThread'] = (script) =>
+    realWorld.startThread(none ? new URL('https://nowhere.example/') : script);
+  const { ledger, problems } = openLedger(path, 1000, { startThread });
+  ledger.add(recordOf('a'), Date.now());
+  await eventually(() => expect(problems).toEqual([expect.stringContaining('its thread has ended')]));
+  expect(ledger.state).toMatchObject({ written: 0, waiting: 1, dropped: 0 });
+  none = false;
+  await eventually(() => expect(ledger.state).toMatchObject({ written: 1, waiting: 0 }));
+  expect(problems.at(-1)).toBeNull();
 });
 
 test('a path that can’t be written keeps the newest rows in memory, and counts the others', async () => {

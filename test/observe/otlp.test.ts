@@ -137,7 +137,7 @@ async function open(receiver: Receiver, more: object = {}) {
 
 test('while the receiver refuses, requests wait up to a bound; the rest is dropped and counted', async () => {
   const receiver = await startReceiver();
-  receiver.status = 400;
+  receiver.status = 401;
   const { otlp, problems } = await open(receiver, { tracesPerSecond: 10_000, signals: ['traces'] });
   for (let i = 0; i < 9000; i++) otlp.add(recordOf(`r${i}`), i, null);
   await eventually(() => expect(problems).toHaveLength(1));
@@ -150,6 +150,19 @@ test('while the receiver refuses, requests wait up to a bound; the rest is dropp
   expect(problems).toEqual([expect.any(String), null]);
   expect(otlp.state).toMatchObject({ sent: waiting, waiting: 0 });
   expect(receiver.spans).toHaveLength(waiting);
+});
+
+test('a request that the receiver can’t take keeps no other back, and is counted', async () => {
+  const receiver = await startReceiver();
+  receiver.refuses = (body) => (body.includes('too-large') ? 413 : 0);
+  const { otlp, problems } = await open(receiver, { signals: ['traces'] });
+  for (const id of ['a', 'b', 'too-large', 'c', 'd']) otlp.add(recordOf(id), 5000, null);
+  await eventually(() => expect(receiver.spans).toHaveLength(4));
+  await otlp.close(60_000);
+  const ids = receiver.spans.map((span) => valuesOf(span.attributes)['sidegate.request_id']);
+  expect(ids).toEqual(['a', 'b', 'c', 'd']);
+  expect(otlp.state).toMatchObject({ sent: 4, dropped: 1, waiting: 0 });
+  expect(problems.at(-1)).toBeNull();
 });
 
 test('of one second, so many requests are recorded, and as many that failed', async () => {

@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { parquetReadObjects } from 'hyparquet';
 import { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
@@ -18,6 +19,7 @@ import { openWriter } from '../../src/observe/ledger/writer.ts';
 import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/record.ts';
 import { observe } from '../../src/observe/settings.ts';
 import { openOutbox } from '../../src/observe/sinks/outbox.ts';
+import { withoutZero } from '../../src/observe/sinks/postgres.ts';
 import { openSinks, type Sinks } from '../../src/observe/sinks/sinks.ts';
 import { signature } from '../../src/observe/sinks/webhook.ts';
 import { startRedis } from '../support/redis.ts';
@@ -233,6 +235,18 @@ test('pods share a Redis stream: costs of the fleet are exact after an outage an
   expect(rows).toHaveLength(1200);
   expect(rows.reduce((sum, row) => sum + BigInt(row.cost_nano_usd as bigint), 0n)).toBe(3600n);
   expect(new Set(rows.map((row) => row.team))).toEqual(new Set(['web', 'research']));
+});
+
+test('PostgreSQL gets JSON without the character zero, whatever else a text holds', () => {
+  const pieces = fc.constantFrom('\0', '\\', '\\u0000', 'u0000', '"', '\n', 'é');
+  fc.assert(
+    fc.property(fc.array(fc.oneof(pieces, fc.string({ unit: 'binary' }))), (texts) => {
+      const text = texts.join('');
+      const row = { [text]: [text] };
+      const without = text.replaceAll('\0', '');
+      expect(JSON.parse(withoutZero(JSON.stringify(row)))).toEqual({ [without]: [without] });
+    }),
+  );
 });
 
 test('sinks without a ledger are a fault of the configuration', () => {

@@ -31,6 +31,8 @@ const recordOf = (i: number): ExchangeRecord => ({
   ),
   team: i % 3 === 0 ? "we'b\u0000" : 'research',
   target: 'a/x',
+  // As of a model that a client made up: a backslash, and what would be an escape.
+  clientRequestId: 'a\\u0000',
   costNanoUsd: 3,
   charges: [
     { target: 'b/y', usage, costNanoUsd: 1 },

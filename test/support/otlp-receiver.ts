@@ -147,6 +147,8 @@ export interface Receiver {
   text(): string;
   /** Answers with this status from now on. */
   status: number;
+  /** Status for a body that can't be taken; 0: it can. */
+  refuses(body: Buffer): number;
 }
 
 /** Starts a receiver for one test. @param base path before `/v1/…` */
@@ -162,6 +164,8 @@ export async function startReceiver(base = ''): Promise<Receiver> {
     const message = requests[path];
     const isJson = req.headers['content-type'] === 'application/json';
     if (receiver.status !== 200 || message === undefined) return res.writeHead(receiver.status || 404).end();
+    const refused = receiver.refuses(body);
+    if (refused !== 0) return res.writeHead(refused).end();
     const sent = isJson ? JSON.parse(body.toString()) : decode(body, message);
     for (const { scopeSpans } of sent.resourceSpans ?? [])
       for (const scope of scopeSpans) receiver.spans.push(...scope.spans);
@@ -186,6 +190,7 @@ export async function startReceiver(base = ''): Promise<Receiver> {
     calls: [],
     text: () => text,
     status: 200,
+    refuses: () => 0,
   };
   return receiver;
 }

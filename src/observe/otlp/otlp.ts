@@ -11,12 +11,7 @@ import {
   PeriodicExportingMetricReader,
   type PushMetricExporter,
 } from '@opentelemetry/sdk-metrics';
-import {
-  ParentBasedSampler,
-  type ReadableSpan,
-  type SpanExporter,
-  TraceIdRatioBasedSampler,
-} from '@opentelemetry/sdk-trace';
+import { ParentBasedSampler, type SpanExporter, TraceIdRatioBasedSampler } from '@opentelemetry/sdk-trace';
 import type { Aside } from '../../base/aside.ts';
 import type { Said } from '../content.ts';
 import type { ExchangeRecord } from '../record.ts';
@@ -26,7 +21,7 @@ import type { Content } from './content.ts';
 import { type CalledAt, createNames } from './conventions.ts';
 import { createMeasures } from './measures.ts';
 import { createReader, leftOut } from './reader.ts';
-import { createSpanMaker, type Trace } from './spans.ts';
+import { createSpanMaker, type SpanMaker, type Trace } from './spans.ts';
 
 /** The exporter of a sidecar. */
 export interface Otlp {
@@ -57,6 +52,13 @@ interface Waiting {
   readonly trace: Trace;
   /** Null: not exported, or left out. */
   readonly content: Content | null;
+}
+
+/** Why an export failed. */
+interface Failure {
+  readonly problem: string;
+  /** It is about what was sent: it would fail again. */
+  readonly ofBatch: boolean;
 }
 
 /** Most requests that wait. */
@@ -99,6 +101,8 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
 
   // Twice what may come, so that it catches up.
   const batchMax = Math.max(batchMin, Math.ceil((4 * tracesPerSecond * paceMs) / 1000));
+  // Fewer while the receiver refuses what is sent: one record may be too large for it.
+  let most = batchMax;
   let closing = false;
   let waiting: Waiting[] = [];
   let inFlight = 0;
@@ -111,35 +115,33 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
   let failing = false;
   let onEmpty: (() => void) | null = null;
   const share = createShare(tracesPerSecond);
-
-  const exported = (spans: ReadableSpan[]): Promise<string | null> =>
-    new Promise((resolve) => {
-      if (spans.length === 0) return resolve(null);
-      exporters.traces.export(spans, ({ code, error }) =>
-        resolve(code === 0 ? null : (error?.message ?? 'refused')),
-      );
-    });
+  const exported = exporting(exporters.traces, spansOf);
 
   async function flush(): Promise<void> {
     timer = null;
     if (inFlight > 0) return;
-    const batch = nextBatch(waiting, batchMax);
+    const batch = nextBatch(waiting, most);
     waiting = waiting.slice(batch.length);
     inFlight = batch.length;
-    const problem = await exported(
-      batch.flatMap(({ record, endedMs, trace, content }) => spansOf(record, endedMs, trace, content)),
-    );
+    const failure = await exported(batch);
     inFlight = 0;
-    if ((problem !== null) !== failing) deps.onProblem(problem);
-    failing = problem !== null;
-    if (problem === null) {
+    if ((failure !== null) !== failing) deps.onProblem(failure?.problem ?? null);
+    failing = failure !== null;
+    const isSplit = failure?.ofBatch === true && batch.length > 1;
+    if (failure === null) {
       sent += batch.length;
+      most = Math.min(batchMax, most * 2);
+      release(batch);
+    } else if (failure.ofBatch && batch.length === 1) {
+      dropped += 1;
       release(batch);
     } else {
+      if (isSplit) most = Math.ceil(batch.length / 2);
       waiting = [...batch, ...waiting];
       trim();
     }
-    if (waiting.length > 0) timer = setTimeout(flush, failing ? retryMs : closing ? 0 : paceMs).unref();
+    const pauseMs = failing && !isSplit ? retryMs : closing ? 0 : paceMs;
+    if (waiting.length > 0) timer = setTimeout(flush, pauseMs).unref();
     else if (reading === 0) onEmpty?.();
   }
 
@@ -237,6 +239,33 @@ function nextBatch(waiting: readonly Waiting[], max: number): Waiting[] {
     return at > 0 && (at >= max || bytes > contentMaxBytes.export);
   });
   return until < 0 ? [...waiting] : waiting.slice(0, until);
+}
+
+/** Exports the spans of requests. Never rejects. */
+function exporting(exporter: SpanExporter, spansOf: SpanMaker['spansOf']) {
+  return async (batch: readonly Waiting[]): Promise<Failure | null> => {
+    try {
+      const spans = batch.flatMap(({ record, endedMs, trace, content }) =>
+        spansOf(record, endedMs, trace, content),
+      );
+      if (spans.length === 0) return null;
+      return await new Promise((resolve) =>
+        exporter.export(spans, ({ code, error }) => resolve(code === 0 ? null : failureOf(error))),
+      );
+    } catch (cause) {
+      return { ...failureOf(cause), ofBatch: true };
+    }
+  };
+}
+
+/** Statuses of a receiver that can't take what was sent, whenever it is sent. */
+const unacceptable: ReadonlySet<unknown> = new Set([400, 413, 422]);
+
+/** What went wrong, from the SDK's error. */
+function failureOf(cause: unknown): Failure {
+  const { code, message } = (cause ?? {}) as { readonly code?: unknown; readonly message?: string };
+  const status = typeof code === 'number' ? `it answered ${code}` : 'refused';
+  return { problem: message || status, ofBatch: unacceptable.has(code) };
 }
 
 const nothing = (): void => {};

@@ -39,6 +39,10 @@ const poolOf = ({ url }: Settings): pg.Pool => {
   return pool;
 };
 
+/** JSON without the character zero, which PostgreSQL's texts can't hold. A backslash before `u0000` may be escaped itself. */
+export const withoutZero = (json: string): string =>
+  json.includes('u0000') ? json.replace(/\\(?:u0000|.)/g, (each) => (each === '\\u0000' ? '' : each)) : json;
+
 /** Opens the table for writing; it is created when it is first written to. */
 export async function openPostgres(settings: Settings): Promise<Sink> {
   const { table } = settings;
@@ -52,8 +56,7 @@ export async function openPostgres(settings: Settings): Promise<Sink> {
         `INSERT INTO ${table} (${columns.join()}, instance, charges, steps)
          SELECT ${columns.join()}, instance, charges, steps FROM jsonb_populate_recordset(NULL::${table}, $1::jsonb)
          ON CONFLICT (request_id) DO NOTHING`,
-        // PostgreSQL's texts can't hold the character zero.
-        [JSON.stringify(rows).replaceAll('\\u0000', '')],
+        [withoutZero(JSON.stringify(rows))],
       );
     },
     close: () => pool.end(),

@@ -36,19 +36,25 @@ export function openSinks(path: string, settings: SinkSettings, deps: SinksDeps)
   let closed = false;
   const order = (thread: Thread, message: SinksOrder): void => thread.postMessage(message);
 
+  const report = (sink: SinkKind, problem: string | null): void => {
+    if ((problem !== null) === failing.has(sink)) return;
+    if (problem === null) failing.delete(sink);
+    else failing.add(sink);
+    deps.onProblem(sink, problem);
+  };
+
   const start = (): Thread => {
     const opened = deps.startThread(threadUrl);
     opened.unref();
     opened.on('message', (news: SinkNews) => {
       known.set(news.sink, news);
-      if ((news.problem !== null) === failing.has(news.sink)) return;
-      if (news.problem === null) failing.delete(news.sink);
-      else failing.add(news.sink);
-      deps.onProblem(news.sink, news.problem);
+      report(news.sink, news.problem);
     });
-    opened.on('error', () => {
-      // A defect: started again at the next rows.
-      if (opened === thread && !closed) thread = null;
+    opened.on('error', (cause: Error) => {
+      if (opened !== thread || closed) return;
+      // Started again at the next rows.
+      thread = null;
+      for (const sink of configuredKinds(settings)) report(sink, `their thread has ended: ${cause.message}`);
     });
     const instance = settings.instance ?? hostname();
     order(opened, { kind: 'open', path, instance, settings });
