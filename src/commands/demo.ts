@@ -6,6 +6,13 @@ import { isPattern, type Preset, presets } from '../dialects/presets.ts';
 import type { Sidecar } from '../sidecar/sidecar.ts';
 
 const pace = { ttftMs: 150, tokensPerSecond: 80 };
+/** Invented as the answers are, so that costs and a budget are to be seen. */
+const simulatedPrices = [
+  { model: 'sim-gpt', inputUsdPerMTok: 2, outputUsdPerMTok: 8 },
+  { model: 'sim-embedding', inputUsdPerMTok: 0.1, outputUsdPerMTok: 0 },
+  { model: 'sim-claude', inputUsdPerMTok: 3, outputUsdPerMTok: 15 },
+  { model: 'sim-gemini', inputUsdPerMTok: 1, outputUsdPerMTok: 4 },
+];
 const simulatedRoutes = [
   { model: 'sim-gpt', targets: [{ provider: 'simulator' }] },
   { model: 'sim-embedding', targets: [{ provider: 'simulator' }] },
@@ -58,6 +65,8 @@ export function demoConfig(env: Env, port?: string): Config {
     observe: { recent: 500 },
     cache: { semantic: { mode: 'on' } },
     limits: [{ name: 'demo-requests', capacity: 100, refillPerSecond: 10 }],
+    budgets: [{ name: 'demo-dollars', usd: 5, window: 'day', match: { model: 'sim-*' } }],
+    catalog: { models: simulatedPrices },
     providers: {
       // Nothing of it leaves this machine.
       simulator: { preset: 'simulator', simulate: pace, passthrough: 'unscrubbed' },
