@@ -72,11 +72,13 @@ export function overviewView(open: (id: string) => void): HTMLElement {
   return el(
     'div',
     { class: 'grid' },
-    overview.recentMax === 0 ? el('p', { class: 'empty' }, nothingYet()) : null,
+    overview.recentMax === 0
+      ? card('Requests', 'not kept', '', el('p', { class: 'soft' }, nothingYet()))
+      : null,
     el(
       'div',
       { class: 'tiles' },
-      tile(count(recent.length / seconds), 'requests a second, last minute'),
+      tile(overview.recentMax === 0 ? '–' : count(recent.length / seconds), 'requests a second, last minute'),
       tile(
         recent.length === 0 ? '–' : percent(recent.filter(failed).length / recent.length),
         'failed, last minute',
