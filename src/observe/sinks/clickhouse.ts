@@ -1,5 +1,5 @@
 /** Records in a table of ClickHouse, one row for each request; `charges` and `steps` are texts of JSON. */
-import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { numberColumns, textColumns } from '../ledger/columns.ts';
 import type { Span } from '../ledger/report.ts';
 import type { SinkSettings } from './settings.ts';
@@ -8,17 +8,17 @@ import { type Sink, type SinkRow, type SinkSource, sendTimeoutMs } from './sink.
 type Settings = NonNullable<SinkSettings['clickhouse']>;
 
 /** Sidecars of several versions write to one table: each adds its columns, and those of another are empty in its rows. */
-const definitions = [
-  ...textColumns.map(({ name }) => `\`${name}\` String`),
-  ...numberColumns.map(({ name }) => `\`${name}\` Int64`),
+const columns: readonly (readonly [name: string, type: string])[] = [
+  ...textColumns.map(({ name }) => [name, 'String'] as const),
+  ...numberColumns.map(({ name }) => [name, 'Int64'] as const),
 ];
 
-const addOf = (table: string): string =>
-  `ALTER TABLE ${table} ${definitions.map((each) => `ADD COLUMN IF NOT EXISTS ${each}`).join(', ')}`;
+const definitionsOf = (some: typeof columns): string =>
+  some.map(([name, type]) => `\`${name}\` ${type}`).join(', ');
 
 const tableOf = (table: string): string => `
   CREATE TABLE IF NOT EXISTS ${table} (
-    ${definitions.join(', ')},
+    ${definitionsOf(columns)},
     instance String, charges String, steps String
   ) ENGINE = ReplacingMergeTree ORDER BY (ended_ms, request_id)`;
 
@@ -31,6 +31,20 @@ const clientOf = ({ url }: Settings) =>
     log: { level: ClickHouseLogLevel.OFF },
   });
 
+/**
+ * Creates the table, or adds the columns that it lacks. Not by `ADD COLUMN IF NOT EXISTS`, which Debian's ClickHouse is
+ * too old for: where two processes add one at a time, the second fails, and finds it there at its next attempt.
+ */
+async function prepare(client: ClickHouseClient, table: string): Promise<void> {
+  await client.command({ query: tableOf(table) });
+  const described = await client.query({ query: `DESCRIBE TABLE ${table}`, format: 'JSONEachRow' });
+  const known = new Set((await described.json<{ name: string }>()).map(({ name }) => name));
+  const missing = columns.filter(([name]) => !known.has(name));
+  if (missing.length === 0) return;
+  const added = missing.map((each) => `ADD COLUMN ${definitionsOf([each])}`);
+  await client.command({ query: `ALTER TABLE ${table} ${added.join(', ')}` });
+}
+
 /** Opens the table for writing; it is created when it is first written to. Rows that come again replace themselves. */
 export async function openClickhouse(settings: Settings): Promise<Sink> {
   const { table } = settings;
@@ -38,8 +52,7 @@ export async function openClickhouse(settings: Settings): Promise<Sink> {
   let created = false;
   return {
     async send(rows) {
-      if (!created) await client.command({ query: tableOf(table) });
-      if (!created) await client.command({ query: addOf(table) });
+      if (!created) await prepare(client, table);
       created = true;
       const values = rows.map(({ charges, steps, ...row }) => ({
         ...row,
