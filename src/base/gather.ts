@@ -57,3 +57,16 @@ const none = Buffer.alloc(0);
 function release(bytes: Buffer): void {
   if (bytes.length > 0) (bytes.buffer as ArrayBuffer).transfer(0);
 }
+
+/** Smaller pieces aren't worth it. */
+const pieceMinBytes = 4096;
+
+/**
+ * Frees a piece that a socket gave and that was copied: nobody must use it, or another part of what it is a part of, from
+ * now on. Memory outside of V8's heap makes it collect garbage the more often, the more of it there is: with requests of
+ * 100 KB, that took a third of all CPU time.
+ */
+export function releasePiece(piece: Buffer): void {
+  // Part of something larger: others may have the rest.
+  if (piece.length >= pieceMinBytes && piece.length === piece.buffer.byteLength) release(piece);
+}

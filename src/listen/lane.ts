@@ -4,6 +4,7 @@
  * other request is handed over to that server, together with its connection.
  */
 import type { Socket } from 'node:net';
+import { releasePiece } from '../base/gather.ts';
 import { HeadReader, type PlainHead } from './head.ts';
 import type { Incoming } from './incoming.ts';
 import { headText, isBodyless } from './reply-head.ts';
@@ -132,13 +133,17 @@ export class Connection {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    if (this.#partial !== null) return this.#gather(chunk, this.#partial);
-    if (this.#reply === null) return this.#take(chunk);
+    if (this.#partial !== null || this.#reply === null) {
+      const copied = this.#partial === null ? this.#take(chunk) : this.#gather(chunk, this.#partial);
+      if (copied) releasePiece(chunk);
+      return;
+    }
     this.#waiting = this.#waiting === null ? chunk : Buffer.concat([this.#waiting, chunk]);
     if (this.#waiting.length > waitingMaxBytes) this.socket.pause();
   };
 
-  #take(bytes: Buffer): void {
+  /** True: the bytes were copied, and nobody uses them. */
+  #take(bytes: Buffer): boolean {
     const head = this.#reader.read(bytes);
     if (head === null) return this.#handOver(bytes);
     if (head.bodyEnd <= bytes.length) return this.#serve(head, bytes);
@@ -148,7 +153,7 @@ export class Connection {
     if (!hasRoom || !port.accepts(head)) return this.#handOver(bytes);
     port.gatheringBytes += head.bodyEnd;
     this.#partial = { head, bytes: Buffer.allocUnsafeSlow(head.bodyEnd), length: 0, checks: 0 };
-    this.#gather(bytes, this.#partial);
+    return this.#gather(bytes, this.#partial);
   }
 
   /** Its body isn't gathered any more. */
@@ -157,24 +162,29 @@ export class Connection {
     this.#port.gatheringBytes -= head.bodyEnd;
   }
 
-  #gather(chunk: Buffer, partial: PartialRequest): void {
+  /** True: all of the chunk was copied. What is more than the request has waits as it is. */
+  #gather(chunk: Buffer, partial: PartialRequest): boolean {
     const { head, bytes } = partial;
     const taken = chunk.copy(bytes, partial.length);
     partial.length += taken;
-    if (partial.length < head.bodyEnd) return;
+    if (partial.length < head.bodyEnd) return true;
     this.#gathered(partial);
     if (taken < chunk.length) this.#waiting = chunk.subarray(taken);
     this.#serve(head, bytes);
+    return taken === chunk.length;
   }
 
-  #serve(head: PlainHead, bytes: Buffer): void {
+  /** @returns false: the bytes are in use */
+  #serve(head: PlainHead, bytes: Buffer): false {
     if (head.bodyEnd < bytes.length) this.#waiting = bytes.subarray(head.bodyEnd);
     this.#last = head.last;
     this.#reply = new LaneReply(this);
     this.#port.serve(head, bytes.subarray(head.bodyStart, head.bodyEnd), this.#reply);
+    return false;
   }
 
-  #handOver(bytes: Buffer): void {
+  /** @returns false: the bytes are in use */
+  #handOver(bytes: Buffer): false {
     const { socket } = this;
     this.#port.connections.delete(this);
     socket.off('data', this.#onData);
@@ -187,6 +197,7 @@ export class Connection {
     socket.unshift(bytes);
     this.#port.handOver(socket);
     socket.resume();
+    return false;
   }
 
   /** A client that closes its sending side counts as gone, as it does for Node's server. */

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Connection, type LanePort } from '../../src/listen/lane.ts';
 import { respond } from '../../src/listen/respond.ts';
@@ -75,6 +76,40 @@ test('a request of 200 KB that arrives in pieces stays in the lane', async () =>
   expect(first.toString()).toContain('x-length: 200000');
   expect(lane.gatheringBytes).toBe(0);
   socket.destroy();
+});
+
+test('bodies that are kept stay as they came while the pieces they came in are freed, pipelined and cut anywhere', async () => {
+  const kept: Buffer[] = [];
+  const { url } = await startLane((_head, body, reply) => {
+    kept.push(body);
+    respond({ kind: 'whole', status: 200, headers: [], body: noBytes }, reply, times);
+  });
+  let complete = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 0, max: 100_000 }), { minLength: 1, maxLength: 5 }),
+      fc.array(fc.integer({ min: 500, max: 80_000 }), { minLength: 1, maxLength: 20 }),
+      async (lengths, cuts) => {
+        kept.length = 0;
+        const bodies = lengths.map((length, i) => Buffer.alloc(length, `${i}`));
+        const all = Buffer.concat(bodies.flatMap((body) => [Buffer.from(postOf(body.length)), body]));
+        const socket = (await openSocket(url)).resume();
+        for (let at = 0, i = 0; at < all.length; i++) {
+          const piece = all.subarray(at, at + (cuts[i % cuts.length] as number));
+          socket.write(piece);
+          at += piece.length;
+          await turn();
+        }
+        // A connection leaves the lane, and is closed here, when a head is cut.
+        await vi.waitFor(() => expect(socket.closed || kept.length === bodies.length).toBe(true));
+        socket.destroy();
+        if (kept.length === bodies.length) complete += 1;
+        expect(kept.every((body, i) => body.equals(bodies[i] as Buffer))).toBe(true);
+      },
+    ),
+    { numRuns: 60 },
+  );
+  expect(complete).toBeGreaterThan(10);
 });
 
 test('requests that are still arriving take bounded memory together, and give it back', async () => {
