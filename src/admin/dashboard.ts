@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../config/schema.ts';
 import type { LimitView } from '../limit/view.ts';
 import type { LedgerState } from '../observe/ledger/ledger.ts';
-import type { Recent } from '../observe/recent.ts';
+import type { Recent, RecentRecord } from '../observe/recent.ts';
 import type { SinkState } from '../observe/sink-state.ts';
 import type { Spend } from '../observe/spend.ts';
 import { storyOf } from '../observe/story.ts';
@@ -87,16 +87,36 @@ export interface Dashboard {
   close(): void;
 }
 
+/** The first event of a page, and the number of the newest request in it. */
+interface Opening {
+  readonly text: string;
+  readonly newest: number;
+}
+
 /** Creates the dashboard. */
 export function createDashboard(view: DashboardView): Dashboard {
   const watchers = new Set<(text: string) => void>();
   let sent = 0;
+  let opening: Opening | null = null;
   let timer: NodeJS.Timeout | null = null;
 
+  const eventOf = (requests: readonly RecentRecord[]): string =>
+    `data: ${JSON.stringify({ requests: requests.map(storyOf), ...overview(view) })}\n\n`;
+
+  /** What a page gets first: some MB, so pages that open within a second share it. */
+  const first = (): Opening => {
+    if (opening !== null) return opening;
+    opening = { text: eventOf(view.recent.since(0, firstMax)), newest: view.recent.newest };
+    setTimeout(() => {
+      opening = null;
+    }, tickMs).unref();
+    return opening;
+  };
+
   const tick = (): void => {
-    const requests = view.recent.since(sent, requestsMax);
+    const text = eventOf(view.recent.since(sent, requestsMax));
     sent = view.recent.newest;
-    const text = `data: ${JSON.stringify({ requests: requests.map(storyOf), ...overview(view) })}\n\n`;
+    opening = null;
     for (const send of watchers) send(text);
   };
 
@@ -108,11 +128,11 @@ export function createDashboard(view: DashboardView): Dashboard {
       // A page that doesn't read misses seconds instead of filling memory.
       if (!res.writableNeedDrain) res.write(text);
     };
-    if (watchers.size === 0) sent = view.recent.newest;
+    const { text, newest } = first();
+    if (watchers.size === 0) sent = newest;
     watchers.add(send);
     timer ??= setInterval(tick, tickMs);
-    const first = view.recent.since(0, firstMax);
-    send(`data: ${JSON.stringify({ requests: first.map(storyOf), ...overview(view) })}\n\n`);
+    send(text);
     res.once('close', () => {
       watchers.delete(send);
       if (watchers.size > 0 || timer === null) return;

@@ -6,7 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { withoutSecrets } from '../../src/admin/redact.ts';
 import { startBrowser } from '../support/browser.ts';
-import { ask } from '../support/client.ts';
+import { ask, send } from '../support/client.ts';
 import { openaiWire } from '../support/replies.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 import { eventually } from '../support/until.ts';
@@ -222,6 +222,21 @@ test('an id that is empty or badly encoded finds no request, and events are no H
   const page = await openPage('#request/%');
   await page.waitForSelector('text=Not found');
   await page.close();
+});
+
+test('pages that open and close again and again share what they get first', async () => {
+  const firsts = new Set<string>();
+  const open = async (): Promise<void> => {
+    const events = await send(sidecar.adminUrl, '/api/events', { method: 'GET' }).reply;
+    await events.sees('\n\n');
+    // It has the time at which it was made.
+    firsts.add(/"nowMs":\d+/.exec(events.text)?.[0] ?? '');
+    events.hangUp();
+  };
+  const began = performance.now();
+  for (let i = 0; i < 40; i++) await open();
+  const seconds = (performance.now() - began) / 1000;
+  expect(firsts.size).toBeLessThanOrEqual(Math.ceil(seconds) + 1);
 });
 
 test('a process that keeps no requests says how to have it keep them', async () => {
