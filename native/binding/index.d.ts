@@ -103,6 +103,7 @@ export declare enum BodyStatus {
   NotAnObject = 5,
   WrongType = 6,
   TooManyValues = 7,
+  TooManyStops = 8,
 }
 
 /** Tells a probe's ticket from others, which are below it. */
@@ -835,6 +836,10 @@ export declare function storeSize(id: number): number
  * each time, in memory that nothing else touches.
  */
 export declare function textDigest(text: string): string
+
+export declare namespace bodyBound {
+  export const STOPS_MAX: number
+}
 
 export declare namespace bodyFlag {
   export const AUDIO: number

@@ -3,9 +3,10 @@
 import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from '../base/errors.ts';
+import type { DialectName } from '../exchange/dialects.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { type BodyFault, bodyFlags, inspect as inspectBytes } from '../native/inspect.ts';
+import { type BodyFault, bodyFlags, inspect as inspectBytes, stopsMax } from '../native/inspect.ts';
 import type { PiiScope } from '../native/pii.ts';
 
 const modelMaxLength = 256;
@@ -83,11 +84,16 @@ export const modelFault = (model: string): Refusal | null =>
         param: 'model',
       });
 
-/** Names the token limit as the Responses API does. */
+/** Fields that dialects call otherwise than OpenAI's chat does. */
+const ownNames: Readonly<Partial<Record<DialectName, Readonly<Record<string, string>>>>> = {
+  responses: { max_tokens: 'max_output_tokens' },
+  anthropic: { stop: 'stop_sequences' },
+  gemini: { stop: 'generationConfig.stopSequences' },
+};
+
+/** Names the field as the client's dialect does. */
 const named = (fault: BodyFault, { endpoint }: Received): BodyFault =>
-  endpoint.name === 'responses' && 'field' in fault && fault.field === 'max_tokens'
-    ? { ...fault, field: 'max_output_tokens' }
-    : fault;
+  'field' in fault ? { ...fault, field: ownNames[endpoint.dialect]?.[fault.field] ?? fault.field } : fault;
 
 /** The refusal that explains a fault of a body. @param length of the body, in bytes */
 export function explain(fault: BodyFault, length: number): Refusal {
@@ -108,6 +114,12 @@ export function explain(fault: BodyFault, length: number): Refusal {
       return new Refusal('invalid_json', 'The body is not a JSON object.');
     case 'findings':
       return new Refusal('pii_blocked', 'The body contains more personal data than can be masked.');
+    case 'stops':
+      return new Refusal(
+        'invalid_field',
+        `The field "${fault.field}" has more than ${stopsMax} stop sequences: send fewer. Most providers take 4 or 5.`,
+        { param: fault.field },
+      );
     default:
       return new Refusal(
         'invalid_json',

@@ -18,10 +18,13 @@ const status = native.BodyStatus;
 
 const fieldNames = native.fieldNames();
 
+/** The most stop sequences of a request. */
+export const stopsMax = native.bodyBound.STOPS_MAX;
+
 /** Why a body is invalid. Offsets are bytes of the body. */
 export type BodyFault =
   | { readonly kind: 'json' | 'utf8' | 'depth' | 'object' | 'findings'; readonly offset: number }
-  | { readonly kind: 'duplicate' | 'type'; readonly offset: number; readonly field: string };
+  | { readonly kind: 'duplicate' | 'type' | 'stops'; readonly offset: number; readonly field: string };
 
 const faultKinds: Readonly<Record<Exclude<Binding.BodyStatus, Binding.BodyStatus.Fine>, BodyFault['kind']>> =
   {
@@ -32,6 +35,7 @@ const faultKinds: Readonly<Record<Exclude<Binding.BodyStatus, Binding.BodyStatus
     [status.NotAnObject]: 'object',
     [status.WrongType]: 'type',
     [status.TooManyValues]: 'findings',
+    [status.TooManyStops]: 'stops',
   };
 
 /** The facts about a body, as in `ModelRequest`. Offsets are bytes of `body`. */
@@ -155,6 +159,7 @@ export function inspect(
 function readFault(): BodyFault {
   const kind = faultKinds[reg(at.Status) as keyof typeof faultKinds];
   const offset = reg(at.FaultAt);
+  if (kind === 'stops') return { kind, offset, field: 'stop' };
   return kind === 'duplicate' || kind === 'type'
     ? { kind, offset, field: fieldNames[reg(at.FaultField)] ?? '' }
     : { kind, offset };

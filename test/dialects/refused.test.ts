@@ -326,16 +326,19 @@ describe('OpenAI’s dialect', () => {
 });
 
 describe('Gemini', () => {
-  test('more than five stop sequences are unsupported', () => {
-    const stop_sequences = ['a', 'b', 'c', 'd', 'e', 'f'];
-    expect(translated('anthropic', 'gemini', 'gemini-3-flash', { stop_sequences }).unsupported).toBe(
-      'stop_sequences',
-    );
-  });
-
   test('a schema together with tools goes to Gemini 3 only', () => {
     const more = { tools: [look], response_format: { type: 'json_schema', json_schema: { schema: {} } } };
     expect(translated('openai', 'gemini', 'gemini-2.5-flash', more).unsupported).toBe('response_format');
     expect(translated('openai', 'gemini', 'gemini-3-flash', more).unsupported).toBeNull();
   });
+});
+
+test.each([
+  ['gemini', 'gemini-3-flash', 5],
+  ['cohere', 'command-a-03-2025', 5],
+  ['bedrock', 'anthropic.claude-opus-4', 2500],
+] as const)('more stop sequences than %s takes are unsupported', (to, model, most) => {
+  const stops = (count: number) => Array.from({ length: count }, (_, i) => `S${i}`);
+  const of = (count: number) => translated('openai', to, model, { stop: stops(count) }).unsupported;
+  expect([of(most), of(most + 1)]).toEqual([null, 'stop']);
 });

@@ -21,7 +21,13 @@ const members = (n: number, value: unknown = 1): Json => {
   return Object.fromEntries(many(n, (i) => [`${of}${i}`, value] as const));
 };
 
-/** A body's text with other names in such objects, of the same length. */
+/** Short texts that no other list has: V8 keeps one copy of each text of up to ten characters, as it does of names. */
+const words = (n: number): string[] => {
+  const of = newStart();
+  return many(n, (i) => of + String(i).padStart(6, '0'));
+};
+
+/** A body's text with other names in such objects and other texts in such lists, of the same length. */
 export function withNewNames(text: string): string {
   const starts = new Map<string, string>();
   return text.replace(/k[0-9a-z]{3}(?=\d)/g, (start) => {
@@ -61,6 +67,7 @@ const pdf = { media_type: 'application/pdf', type: 'base64', data: 'AAAA' };
 
 const ofOpenai: readonly Shape[] = [
   openai('unknown members', (n) => members(n)),
+  openai('an unknown list', (n) => ({ x: words(n) })),
   openai('unknown members that are objects', (n) => members(n, { a: 1 })),
   openai('one long name', (n) => ({ ['x'.repeat(n * 10)]: 1 })),
   openai('one long text', (n) => ({ messages: [{ role: 'user', content: 'word '.repeat(n * 4) }] })),
@@ -150,7 +157,8 @@ const ofOpenai: readonly Shape[] = [
     },
   })),
   openai('metadata', (n) => ({ metadata: members(n, 'x') })),
-  openai('stop sequences', (n) => ({ stop: many(n, (i) => `s${i}`) })),
+  openai('stop sequences', (n) => ({ stop: words(n) })),
+  openai('long stop sequences', (n) => ({ stop: many(4, () => 'x'.repeat(n)) })),
   openai('reasoning details', (n) => ({
     messages: [
       {

@@ -135,3 +135,27 @@ test.each([
   expect([many.status, many.text]).toEqual([413, expect.stringContaining('body_too_complex')]);
   expect((await ask(url, '/v1/chat/completions', { body: bodyOf(10_000) })).status).toBe(200);
 });
+
+test.each([
+  ['/v1/chat/completions', (stop: string[]) => ({ model: 'gem-x', messages: [], stop }), 'stop'],
+  [
+    '/v1/messages',
+    (stop_sequences: string[]) => ({ model: 'gem-x', messages: [], stop_sequences }),
+    'stop_sequences',
+  ],
+  [
+    '/v1beta/models/gem-x:generateContent',
+    (stopSequences: string[]) => ({ contents: [], generationConfig: { stopSequences } }),
+    'generationConfig.stopSequences',
+  ],
+] as const)(
+  'H1, row 36: a request to %s with a million stop sequences is refused unread',
+  async (path, bodyOf, field) => {
+    const { url } = await startGemini();
+    const stops = (count: number) => Array.from({ length: count }, (_, i) => `s${i}`);
+    const reply = await ask(url, path, { body: bodyOf(stops(1_000_000)) });
+    expect(reply.status).toBe(400);
+    expect(reply.text).toContain(`The field \\"${field}\\" has more than 8191 stop sequences: send fewer.`);
+    expect((await ask(url, path, { body: bodyOf(stops(8191)) })).text).not.toContain('stop sequences');
+  },
+);

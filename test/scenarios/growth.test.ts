@@ -43,6 +43,10 @@ function worksOf(shape: Shape): readonly (readonly [name: string, work: Work])[]
   ];
 }
 
+/** Whether a body goes on to its translation: what inspection refuses is translated for nobody. */
+const isServed = ({ dialect }: Shape, text: string): boolean =>
+  !('kind' in inspect(Buffer.from(text), inspectedAs(dialect), findNothing, false, key));
+
 const median = (times: readonly number[]): number => times.toSorted((a, b) => a - b)[times.length >> 1] ?? 0;
 
 /** Bodies of one size. V8 reads names that it has met before in a fraction of the time, so these have new ones each time. */
@@ -54,8 +58,9 @@ function bodiesOf(shape: Shape, bytes: number): () => readonly string[] {
   return () => texts.map(withNewNames);
 }
 
-/** The ns of CPU time of this thread that a byte takes. */
+/** The ns of CPU time of this thread that a byte takes. @param texts none: nobody works on them */
 function perByte(work: Work, texts: readonly string[]): number {
+  if (texts.length === 0) return nsMin;
   const before = process.threadCpuUsage();
   for (const text of texts) work(text);
   const { user, system } = process.threadCpuUsage(before);
@@ -93,8 +98,13 @@ test.each(shapes)(
   (shape) => {
     const steep: string[] = [];
     const bodies = sizes.map((bytes) => bodiesOf(shape, bytes));
+    const served = bodies.map((make) => make().every((text) => isServed(shape, text)));
+    // No other shape may be refused, so that what is measured here stays what it was.
+    const bounded = shape.name === 'openai: stop sequences';
+    expect(served).toEqual(sizes.map((bytes) => bytes < 1_000_000 || !bounded));
     for (const [name, work] of worksOf(shape)) {
-      const ns = perByteOf(work, bodies);
+      const taken = name === 'inspected' ? bodies : bodies.map((make, i) => (served[i] ? make : () => []));
+      const ns = perByteOf(work, taken);
       const grown = growthOf(ns);
       if (grown > growthMax) steep.push(`${name}: ${grown}`);
       const [a = '', b = '', c = '', d = ''] = ns.map((time) => time.toFixed(1));

@@ -49,7 +49,7 @@ mirror! {
 mirror! {
     "What becomes of a body."
     BodyStatus, sidegate_core::request::registers::Status {
-        Fine, Invalid, NotUtf8, TooDeep, Duplicate, NotAnObject, WrongType, TooManyValues,
+        Fine, Invalid, NotUtf8, TooDeep, Duplicate, NotAnObject, WrongType, TooManyValues, TooManyStops,
     }
 }
 
@@ -159,6 +159,7 @@ constants!(
     }
 );
 constants!(body_size, "bodySize", sidegate_core::request::registers { INSPECT_HEAD, VALUE, ABSENT });
+constants!(body_bound, "bodyBound", sidegate_core::request::facts { STOPS_MAX });
 constants!(
     reply_state,
     "replyState",

@@ -2,7 +2,7 @@
 
 use sidegate_core::pii::policy::{Action, Policy};
 use sidegate_core::request::endpoint::Endpoint;
-use sidegate_core::request::facts::{Facts, Verdict, flag};
+use sidegate_core::request::facts::{Facts, STOPS_MAX, Verdict, flag};
 use sidegate_core::request::field::Field;
 use sidegate_core::request::inspect::{Inspection, inspect};
 use sidegate_core::request::registers::{ABSENT, INSPECT_HEAD, Register, write_inspection};
@@ -122,6 +122,27 @@ fn the_first_fault_counts_but_grammar_before_all() {
         chat(r#"{"a":1,"a":2,"messages":[{"model":1,"model":2,"include_usage":1,"include_usage":2}]}"#),
         Verdict::Fine
     );
+}
+
+#[test]
+fn stop_sequences_are_bounded_in_every_dialect() {
+    let list = |count: u32| vec!["\"s\""; count as usize].join(",");
+    let [most, more] = [list(STOPS_MAX), list(STOPS_MAX + 1)];
+    for (endpoint, before, after) in [
+        (Endpoint::Chat, r#"{"stop":["#, "]}"),
+        (Endpoint::Chat, r#"{"st\u006fp":["#, "]}"),
+        (Endpoint::Messages, r#"{"stop_sequences":["#, "]}"),
+        (Endpoint::CountTokens, r#"{"stop_sequences":["#, "]}"),
+        (Endpoint::Auxiliary, r#"{"stop":["#, "]}"),
+        (Endpoint::Generate, r#"{"generationConfig":{"stopSequences":["#, "]}}"),
+        (Endpoint::Generate, r#"{"generation_config":{"stop_sequences":["#, "]}}"),
+    ] {
+        let of = |stops: &str| verdict(&format!("{before}{stops}{after}"), endpoint);
+        assert_eq!(of(&most), Verdict::Fine, "{before}");
+        assert_eq!(of(&more), Verdict::TooManyStops(before.len() + more.len() - 3), "{before}");
+    }
+    // Elsewhere such a list is nobody's stop sequences.
+    assert_eq!(verdict(&format!(r#"{{"x":{{"stop":[{more}]}}}}"#), Endpoint::Chat), Verdict::Fine);
 }
 
 #[test]

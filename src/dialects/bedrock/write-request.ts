@@ -2,10 +2,14 @@
 
 import { type Json, withoutNulls } from '../../base/json.ts';
 import { type ChatMessage, type ChatRequest, type Notes, noteDropped, noteUnsupported } from '../chat.ts';
+import { fit } from '../fit.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 import { createContentWriter, writeMark } from './content.ts';
 import { type Family, familyOf } from './models.ts';
 import { writeOwnFields } from './own-fields.ts';
+
+/** More stop sequences than this are refused. */
+const stopMax = 2500;
 
 /** Escapes a model id like the AWS SDKs, including the slashes and colons of ARNs. */
 const escapeModel = (model: string): string =>
@@ -19,7 +23,8 @@ export const pathOf = (model: string, stream: boolean): string =>
   `/model/${escapeModel(model)}/${stream ? 'converse-stream' : 'converse'}`;
 
 /** Writes a request from the neutral form. */
-export function writeRequest(request: ChatRequest, to: Destination, notes: Notes): ChatCall {
+export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes): ChatCall {
+  const request = fit(asked, { stopMax, outputWithTools: true }, notes);
   const { names, messages } = request;
   for (const field of ['frequencyPenalty', 'presencePenalty', 'seed'] as const) {
     if (request[field] !== null) noteDropped(notes, names[field]);

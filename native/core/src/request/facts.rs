@@ -1,6 +1,11 @@
 //! What a request's body says, and why it may be refused.
 
 use crate::request::field::Field;
+use crate::tier::features::Asked;
+
+/// The most stop sequences of a request: no provider that states a bound takes more (Anthropic's models on Bedrock
+/// take as many). Each is looked for in all of a reply, and there is no reason to read a million of them.
+pub const STOPS_MAX: u32 = 8191;
 
 /// Why a body is refused, or that it is not. Offsets are bytes of the original body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +28,8 @@ pub enum Verdict {
     WrongType(Field, usize),
     /// More distinct personal values than there is room for.
     TooManyValues(usize),
+    /// More than [`STOPS_MAX`] stop sequences.
+    TooManyStops(usize),
 }
 
 /// Bits of [`Facts::flags`].
@@ -92,4 +99,20 @@ pub struct Facts {
     pub insert_at: usize,
     /// How many top-level members there are.
     pub fields: usize,
+}
+
+impl Facts {
+    /// What a tier is decided by, besides the texts.
+    pub(crate) fn asked(&self) -> Asked {
+        let tokens_max = self.max_completion_tokens.max(self.max_tokens);
+        let has = |flag: u32| self.flags & flag != 0;
+        Asked {
+            text_bytes: self.text_bytes,
+            tokens_max: tokens_max.map_or(0, |tokens| tokens as usize),
+            tools: has(flag::TOOLS),
+            structured: has(flag::STRUCTURED),
+            images: has(flag::IMAGE),
+            reasoning: has(flag::REASONING),
+        }
+    }
 }

@@ -7,13 +7,13 @@ use crate::json::walker::{Fault, Text, Token, Walker};
 use crate::pii::recognised::Texts;
 use crate::pii::scrub::Scrubber;
 use crate::request::endpoint::Endpoint;
-use crate::request::facts::{Facts, Verdict, flag};
+use crate::request::facts::{Facts, STOPS_MAX, Verdict, flag};
 use crate::request::field::{Field, count};
 use crate::request::place::{Place, is_label, is_prompt};
 use crate::request::question::Asking;
 use crate::text::chars::char_count;
 use crate::tier::classify::{Gatherer, is_code, tier};
-use crate::tier::features::{Asked, Features};
+use crate::tier::features::Features;
 
 pub(crate) struct Inspector<'b> {
     body: &'b str,
@@ -29,6 +29,8 @@ pub(crate) struct Inspector<'b> {
     seen: u32,
     include_usage_seen: bool,
     thinking_disabled: bool,
+    /// Stop sequences so far.
+    stops: u32,
     /// The top-level field at hand holds prompt text.
     prompt: bool,
     /// That field's name.
@@ -57,6 +59,7 @@ impl<'b> Inspector<'b> {
             seen: 0,
             include_usage_seen: false,
             thinking_disabled: false,
+            stops: 0,
             prompt: false,
             root: Key::Other,
             label: None,
@@ -79,22 +82,10 @@ impl<'b> Inspector<'b> {
 
     /// Puts the request in a tier, if it was gathered for that.
     pub fn classify(&mut self) -> Option<Features> {
-        let features = self.gatherer.as_ref()?.features(self.body, &self.asked());
+        let features = self.gatherer.as_ref()?.features(self.body, &self.facts.asked());
         self.facts.flags |= (1 + tier(&features) as u32) << flag::TIER_SHIFT;
         self.facts.flags |= if is_code(&features) { flag::CODE } else { 0 };
         Some(features)
-    }
-
-    fn asked(&self) -> Asked {
-        let Facts { flags, text_bytes, max_tokens, max_completion_tokens, .. } = self.facts;
-        Asked {
-            text_bytes,
-            tokens_max: max_completion_tokens.max(max_tokens).map_or(0, |tokens| tokens as usize),
-            tools: flags & flag::TOOLS != 0,
-            structured: flags & flag::STRUCTURED != 0,
-            images: flags & flag::IMAGE != 0,
-            reasoning: flags & flag::REASONING != 0,
-        }
     }
 
     fn refuse(&mut self, verdict: Verdict) {
@@ -267,6 +258,13 @@ impl<'b> Inspector<'b> {
                 if own || token == Token::Null { 0 } else { flag::SERVER_TOOLS }
             }
             (Place::Generation, _) => self.generation(key, token),
+            (Place::Stops, _) => {
+                self.stops += 1;
+                if self.stops > STOPS_MAX {
+                    self.refuse(Verdict::TooManyStops(self.walker.start()));
+                }
+                0
+            }
             (Place::CacheControl, Key::Ttl) if spells(self, &["1h"]) => flag::CACHE_HOUR,
             (Place::Blob, Key::MimeType | Key::MimeTypeSnake) => match text {
                 Some(text) if self.body[text.start..text.end].starts_with("image/") => flag::IMAGE,

@@ -24,6 +24,8 @@ pub(crate) enum Place {
     Generation,
     /// Gemini's `inlineData` and `fileData`.
     Blob,
+    /// The texts that end a reply.
+    Stops,
     /// What is to be written to the provider's cache, and for how long.
     CacheControl,
     Other,
@@ -43,6 +45,8 @@ impl Place {
             (Place::Root, Key::GenerationConfig | Key::GenerationConfigSnake, false) if gemini => {
                 Place::Generation
             }
+            (Place::Root, Key::Stop | Key::StopSequences, true) => Place::Stops,
+            (Place::Generation, Key::StopSequencesCamel | Key::StopSequences, true) => Place::Stops,
             (Place::Message, Key::Parts, true) if gemini => Place::Content,
             (
                 Place::Part,

@@ -79,6 +79,8 @@ pub enum Status {
     WrongType,
     /// Too many distinct values of personal data.
     TooManyValues,
+    /// Too many stop sequences.
+    TooManyStops,
 }
 
 /// Registers of an inspection before its values.
@@ -145,5 +147,6 @@ fn status(verdict: Verdict) -> (Status, usize, u32) {
         Verdict::NotAnObject(at) => (Status::NotAnObject, at, none),
         Verdict::WrongType(field, at) => (Status::WrongType, at, field as u32),
         Verdict::TooManyValues(at) => (Status::TooManyValues, at, none),
+        Verdict::TooManyStops(at) => (Status::TooManyStops, at, none),
     }
 }
