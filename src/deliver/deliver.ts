@@ -4,7 +4,6 @@ import { Refusal } from '../base/errors.ts';
 import { dollarsText, thousandthsText } from '../base/numbers.ts';
 import type { NearHit } from '../cache/alike.ts';
 import type { Bill } from '../count/usage.ts';
-import { createListWriter } from '../dialects/gemini/list.ts';
 import { dialects } from '../dialects/index.ts';
 import { addRequestId } from '../dialects/refusal.ts';
 import { translateError } from '../dialects/translate.ts';
@@ -14,14 +13,15 @@ import type { Reply, StoredReply, WholeReply } from '../exchange/reply.ts';
 import { givesBytes } from '../exchange/request.ts';
 import { findingsText, noFindings } from '../native/pii.ts';
 import type { KeptReply, Passage } from '../passage.ts';
-import { createRestorer } from '../scrub/restore.ts';
 import { restoreBody, type Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
+import { outOf } from './kept-events.ts';
 import { isUploadUrl, mustFilter, noteStored, ownObjects, ownUploadUrl, unread } from './objects.ts';
 import { restoreReply } from './restore-reply.ts';
 import { scrubReply } from './scrub-reply.ts';
 import { deliverSession } from './session.ts';
 import {
+  createOutput,
   followRecording,
   isList,
   keepAliveOf,
@@ -60,10 +60,10 @@ export function deliverStored(
 ): Reply {
   const { exchange } = passage;
   const replayed = from === 'replay';
-  const list = stored.stream && isList(exchange) ? createListWriter() : null;
+  const list = stored.stream && isList(exchange);
   const headers = replyHeaders(
     passage,
-    list === null ? stored.contentType : jsonType,
+    list ? jsonType : stored.contentType,
     stored.target,
     from === 'hit' ? hitStatus(near) : sharedStatus[from],
   );
@@ -80,14 +80,14 @@ export function deliverStored(
     keep,
   });
   const bytes = stored.stream && givesBytes(exchange.endpoint, passage.request);
-  if (list === null && (vault === null || bytes || !stored.stream)) {
+  if (!list && (vault === null || bytes || !stored.stream)) {
     const body = vault === null || bytes ? stored.body : restoreBody(stored.body, vault);
     return { kind: 'whole', status: stored.status, headers, body };
   }
-  const restorer = vault === null ? null : createRestorer(dialects[exchange.endpoint.dialect], vault);
-  const events = restorer === null ? [stored.body] : [restorer.push(stored.body), restorer.finish()];
-  const body = Buffer.concat(list === null ? events : [...events.map(list.push), list.finish()]);
-  return { kind: 'whole', status: stored.status, headers, body };
+  const out = outOf(stored.body, createOutput(exchange, dialects[exchange.endpoint.dialect], vault));
+  return Buffer.isBuffer(out)
+    ? { kind: 'whole', status: stored.status, headers, body: out }
+    : { kind: 'stream', status: stored.status, headers, keepAlive: '', chunks: out };
 }
 
 /** Answers with the running stream of the first request. */

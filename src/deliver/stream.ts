@@ -15,6 +15,7 @@ import { createReplyScrubber, createRestorer } from '../scrub/restore.ts';
 import type { Vault } from '../scrub/scrub.ts';
 import type { Recording, RecordingMemory } from '../store/recording.ts';
 import { noteStored, noteStreamed } from './objects.ts';
+import { Pace } from './pace.ts';
 
 /** Content type of event streams. */
 export const streamType = 'text/event-stream; charset=utf-8';
@@ -149,13 +150,15 @@ export interface Cut {
 }
 
 /** Last step of a stream: values restored, events in the client's form. */
-interface Output {
+export interface Output {
+  /** Whole events. */
   push(events: Buffer): Buffer;
   /** Text held back so far, then the last events of the stream. */
   finish(last: Buffer | null): Buffer;
 }
 
-function createOutput(exchange: Exchange, dialect: Dialect, vault: Vault | null): Output {
+/** Creates the last step of one stream. */
+export function createOutput(exchange: Exchange, dialect: Dialect, vault: Vault | null): Output {
   const restorer = vault === null ? null : createRestorer(dialect, vault);
   const list = isList(exchange) ? createListWriter() : null;
   const form = (events: Buffer): Buffer => (list === null ? events : list.push(events));
@@ -249,11 +252,15 @@ export async function* followRecording(
   const out = createOutput(exchange, dialect, vault);
   const { status, target } = recording.head;
   const following = recording.follow(exchange.cancellation);
+  const pace = new Pace();
   let error: ErrorCode | '' = '';
   let savedNanoUsd = 0;
   try {
     let step = await following.next();
-    for (; step.done !== true; step = await following.next()) yield out.push(step.value);
+    for (; step.done !== true; step = await following.next()) {
+      yield out.push(step.value);
+      await pace.after(step.value.length);
+    }
     const { refusal } = step.value;
     savedNanoUsd = step.value.costNanoUsd;
     if (refusal !== null) error = refusal.code;
