@@ -6,9 +6,10 @@ import { streamEvents } from './samples.ts';
 export const subject = 'stream';
 
 const eventMaxBytes = 1024 * 1024;
+const textMaxBytes = 128 * 1024;
 
 function scan(chunks: readonly Buffer[], stripUsage: boolean): StreamScanner {
-  const scanner = new StreamScanner('openai', stripUsage, eventMaxBytes);
+  const scanner = new StreamScanner('openai', stripUsage, eventMaxBytes, textMaxBytes);
   for (const chunk of chunks) scanner.push(chunk);
   scanner.finish();
   return scanner;

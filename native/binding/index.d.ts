@@ -34,11 +34,11 @@ export declare class PiiStream {
 export declare class SseScanner {
   /**
    * `stripUsage`: OpenAI's final event, which holds only the usage, is left out. `maxEventBytes`: how large an
-   * event may be.
+   * event may be. `maxTextBytes`: how much of the reply's text is kept; more than 128 KiB is taken as 128 KiB.
    *
    * Throws on an unknown dialect.
    */
-  constructor(dialect: Dialect, stripUsage: boolean, maxEventBytes: number)
+  constructor(dialect: Dialect, stripUsage: boolean, maxEventBytes: number, maxTextBytes: number)
   /**
    * The next bytes of the stream.
    *
@@ -57,7 +57,7 @@ export declare class SseScanner {
   /** After an error or malformed data: the provider's message, or else the data; at most 2,048 bytes. */
   errorText(): string
   /**
-   * The reply's text so far, decoded, at most 128 KiB of it; it is not kept any longer.
+   * The reply's text so far, decoded, as much as is kept of it; it is not kept any longer.
    *
    * A copy: memory of the core can't be handed to another thread, and would be freed with the next collection only.
    */

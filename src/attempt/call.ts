@@ -1,12 +1,10 @@
-/**
- * One call to one provider: sends it, holds the head back until the first content, then hands the stream over. It only
- * reports the result and decides nothing about retries.
- */
+/** One call to one provider: holds its head back until the first content, then hands the stream over. Retries nothing. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { statedErrorIn } from '../dialects/fault.ts';
 import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../dialects/reading.ts';
 import type { UpstreamRequest } from '../dialects/wire.ts';
 import { isReused, type ReplyHandler, type Sending } from '../upstream/sending.ts';
+import { flowBytes, joinStreams, leaveStreams, textBytes } from '../upstream/shares.ts';
 import type { Provider } from '../upstream/target.ts';
 import {
   arrivedOfStream,
@@ -33,8 +31,6 @@ import {
 } from './result.ts';
 import { asStatus } from './whole.ts';
 
-/** Bytes of a stream buffered for a slow client before its provider is paused. */
-const queueMaxBytes = 64 * 1024;
 /** How long a connection may stay open after a stream's last event before it is aborted. */
 const lingerMs = 1000;
 /** If the last event ends in CR, its LF may still be on the way. */
@@ -118,6 +114,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     const { wantsStream, bounds, remainingMs, cancellation, clock } = terms;
     this.#sentMs = clock();
     this.streams = wantsStream;
+    if (wantsStream) joinStreams();
     this.#again = again;
     this.#resolve = resolve;
     const waitMs = wantsStream ? bounds.firstTokenTimeoutMs : bounds.replyTimeoutMs;
@@ -162,7 +159,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   #open(): void {
     this.#phase = 'holding';
     this.#head = new FirstBytes();
-    this.#scanner = this.#reading.stream(this.#terms.bounds.eventMaxBytes);
+    this.#scanner = this.#reading.stream({ ...this.#terms.bounds, textMaxBytes: textBytes() });
   }
 
   onResponseData(_: Sending, chunk: Buffer): void {
@@ -261,7 +258,8 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     if (scanner === null) return;
     const output = scanner.push(chunk);
     const heldBack = output === null || this.#phase === 'holding';
-    if (!this.#holding.add(heldBack ? chunk.length : -this.#holding.bytes)) return this.#fail('no_room');
+    const full = this.#holding.flow(heldBack ? chunk.length : null, scanner.heldBytes, this.#terms.bounds);
+    if (full !== null) return this.#fail(full);
     if (output !== null) this.#queue(output);
     this.#head?.push(chunk);
     if (scanner.broken !== null) return this.#break(scanner.broken);
@@ -305,7 +303,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
 
   #queue(chunk: Buffer): void {
     this.#backlog.push(chunk);
-    if (this.#phase === 'flowing' && this.#backlog.bytes > queueMaxBytes && !this.#paused) {
+    if (this.#phase === 'flowing' && this.#backlog.bytes > flowBytes() && !this.#paused) {
       this.#paused = true;
       // A slow client is not the provider's fault.
       this.#timer.cancel();
@@ -388,6 +386,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   }
 
   #close(): void {
+    if (this.streams) leaveStreams();
     this.#phase = 'done';
     this.#timer.cancel();
     this.#deadline?.cancel();

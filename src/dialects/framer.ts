@@ -18,7 +18,7 @@ export const isTooComplexEvent = (event: Buffer): boolean => isTooComplex(event,
 
 /** Creates a framer of server-sent events whose data are JSON objects. @param eventMaxBytes longest event allowed */
 export function createSseFramer(eventMaxBytes: number): Framer {
-  const scanner = new StreamScanner('any', false, eventMaxBytes);
+  const scanner = new StreamScanner('any', false, eventMaxBytes, 0);
   let fault: StreamFault | null = null;
 
   const cut = (raw: Buffer | null): Frames => {

@@ -64,7 +64,8 @@ export function nativeReading(
       return { body, facts, text: () => replyText(body, dialect) };
     },
     arrived: (body) => arrivedOf(body, dialect, inspectReply(body, dialect)),
-    stream: (eventMaxBytes) => new StreamScanner(dialect, stripUsage, eventMaxBytes),
+    stream: ({ eventMaxBytes, textMaxBytes }) =>
+      new StreamScanner(dialect, stripUsage, eventMaxBytes, textMaxBytes),
   };
 }
 

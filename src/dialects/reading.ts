@@ -35,7 +35,7 @@ export interface WholeReading extends Arrived {
 export interface Arrived {
   readonly facts: ReplyFacts;
   /**
-   * The beginning of the reply's text, decoded on demand: 128 KiB at least. The function is kept until the reply is
+   * The beginning of the reply's text, decoded on demand: enough to count its tokens by. The function is kept until the reply is
    * billed, so it must refer to the reply only: keeping the request too would nearly double the time of a minor collection.
    */
   text(): Buffer;
@@ -45,6 +45,14 @@ export interface Arrived {
 export interface KnownTokens {
   readonly inputTokens: number;
   readonly outputTokens: number;
+}
+
+/** Bounds of one stream, in bytes. */
+export interface StreamBounds {
+  /** Longest event. */
+  readonly eventMaxBytes: number;
+  /** Text kept for `takeText`; of more, only the length is known. */
+  readonly textMaxBytes: number;
 }
 
 /** Reads one stream: takes the provider's bytes, returns the client's. */
@@ -65,10 +73,12 @@ export interface StreamReading {
   readonly begun: boolean;
   /** UTF-8 bytes of reply text so far. */
   readonly textBytes: number;
+  /** Bytes of the reply that are held until its end, about, besides the text kept for `takeText`. */
+  readonly heldBytes: number;
   /** Anthropic: number of the content block that is still open; -1: none, or `lengthEnd` ends it. */
   readonly openBlock: number;
   facts(): ReplyFacts;
-  /** Returns the beginning of the reply's text so far, 128 KiB at least, decoded, and releases it. */
+  /** Returns the beginning of the reply's text so far, as much as is kept of it, decoded, and releases it. */
   takeText(): Buffer;
   /** Ends the stream as if it had reached its token limit. Undefined: the dialect's `lengthEnd` does. */
   lengthEnd?(known: KnownTokens): Buffer;
@@ -120,6 +130,6 @@ export interface ReplyReading {
   whole(body: Buffer): WholeReading | 'unfinished' | null;
   /** Reads a whole reply that may be truncated anywhere; null: nothing in it is billed. */
   arrived(body: Buffer): Arrived | null;
-  /** Begins to read a stream. @param eventMaxBytes longest event allowed */
-  stream(eventMaxBytes: number): StreamReading;
+  /** Begins to read a stream. */
+  stream(bounds: StreamBounds): StreamReading;
 }

@@ -23,6 +23,8 @@ export interface ChatClient {
   writeReply(reply: ChatReply, context: ReplyContext): Json | null;
   /** Creates the writer of one stream. */
   createWriter(context: ReplyContext): ChatStreamWriter;
+  /** The last events of a stream repeat all of it. */
+  readonly repeatsStream?: true;
   /** Writes a provider's error in this dialect. */
   writeError(error: ProviderError, requestId: string): Json;
   /** Its field for the longest reply, as a path. */

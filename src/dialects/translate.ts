@@ -115,10 +115,19 @@ function readWhole(
   const notes = createNotes(drops);
   // Not every dialect's body says whether to stream.
   const request = { ...client.readRequest(json, notes), stream };
+  if (request.tools.length > toolsMax) return tooManyTools(request.names.tools);
   // Fewer bytes can't hold too much.
   if (body.length > partsMax && areTooComplex(parsedTexts(request))) return tooComplex;
   return invalidIn(notes) ?? { request, notes, echo: client.echoOf?.(json) };
 }
+
+/** Far more tools than any provider takes. Those whose names differ at the provider are kept until the reply is read. */
+const toolsMax = 10_000;
+
+const tooManyTools = (field: string): Refusal =>
+  new Refusal('invalid_field', `The field "${field}" has more than ${toolsMax} tools: send fewer.`, {
+    param: field,
+  });
 
 const tooComplex = new Refusal(
   'body_too_complex',

@@ -35,7 +35,7 @@ export const listen = z
       .default(256 * 1024 * 1024)
       .meta({
         description:
-          'Memory for the whole replies of all requests, until their clients have read them, and for events of streams until all of an event is here. A call whose reply has no room fails; a single reply or event, and one up to 64 KiB, always has room.',
+          'Memory for the whole replies of all requests, until their clients have read them, for events of streams until all of an event is here, and for what translated streams say again at their end. A call whose reply has no room fails; a single reply or event, and one up to 64 KiB, always has room.',
       }),
     bodyTimeoutMs: ms(10, 600_000)
       .default(30_000)

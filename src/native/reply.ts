@@ -188,10 +188,11 @@ export class StreamScanner {
   /**
    * @param stripUsage remove the usage event, since only the gateway asked for it
    * @param eventMaxBytes longest event allowed
+   * @param textMaxBytes text kept for `takeText`
    */
-  constructor(dialect: NativeDialect, stripUsage: boolean, eventMaxBytes: number) {
+  constructor(dialect: NativeDialect, stripUsage: boolean, eventMaxBytes: number, textMaxBytes: number) {
     this.#dialect = dialect;
-    this.#native = new native.SseScanner(dialects[dialect], stripUsage, eventMaxBytes);
+    this.#native = new native.SseScanner(dialects[dialect], stripUsage, eventMaxBytes, textMaxBytes);
   }
 
   /** Returns the bytes to pass on to the client: the chunk itself, others, or null (none yet). */
@@ -246,12 +247,14 @@ export class StreamScanner {
   get textBytes(): number {
     return this.#facts[at.TextBytes] ?? 0;
   }
+  /** Nothing is held. */
+  readonly heldBytes = 0;
   /** Anthropic: number of the content block that is still open; -1: none. */
   get openBlock(): number {
     return this.#native.openBlock();
   }
 
-  /** Returns the first 128 KiB of the reply's text so far, decoded, and releases it. */
+  /** Returns the beginning of the reply's text so far, as much as is kept of it, decoded, and releases it. */
   takeText(): Buffer {
     return this.#native.takeText();
   }

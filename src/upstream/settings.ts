@@ -44,7 +44,7 @@ export const attempt = z
     backoffMaxMs: ms(0, 60_000).default(5_000).meta({ description: 'Longest backoff.' }),
     replyMaxBytes: bytes(256 * 1024 * 1024)
       .default(64 * 1024 * 1024)
-      .meta({ description: 'Largest reply, decompressed.' }),
+      .meta({ description: 'Largest reply, decompressed; a stream is only bounded where it is translated.' }),
     eventMaxBytes: bytes(256 * 1024 * 1024)
       .default(64 * 1024 * 1024)
       .meta({ description: 'Largest stream event, and most that is held back before the first content.' }),

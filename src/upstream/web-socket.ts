@@ -38,7 +38,13 @@ const bodyMaxBytes = 64 * 1024;
 export const closeTimeoutMs = 3000;
 
 /** Either side's: what is sent is neither packed nor answered by ourselves. */
-export const sharedOptions = { perMessageDeflate: false, autoPong: false, closeTimeout: closeTimeoutMs };
+export const sharedOptions = {
+  perMessageDeflate: false,
+  autoPong: false,
+  closeTimeout: closeTimeoutMs,
+  // One message in a turn of the event loop: a single read may hold thousands of short ones.
+  allowSynchronousEvents: false,
+};
 
 /**
  * Opens a WebSocket. It waits as long as the provider does.

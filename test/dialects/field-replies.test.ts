@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { nativeReading } from '../../src/dialects/native-reading.ts';
 import type { DialectName } from '../../src/exchange/dialects.ts';
 import { clients, type Json, streamed, whole } from './field.ts';
+import { streamBounds } from './fixtures.ts';
 
 test.each(['openai', 'responses', 'gemini'] as const)('C4: no text of %s has `citations: null`', (from) => {
   const replies = {
@@ -99,7 +100,7 @@ describe('an end that failed is a failure', () => {
       expect(facts.broken).not.toBeNull();
       expect(text).not.toMatch(/end_turn|response\.completed|"finish_reason":"stop"|"STOP"/);
     }
-    const scanner = nativeReading(from as 'openai' | 'gemini', false).stream(1024 * 1024);
+    const scanner = nativeReading(from as 'openai' | 'gemini', false).stream(streamBounds);
     scanner.push(Buffer.from(events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join('')));
     expect(scanner.broken).not.toBeNull();
   });

@@ -94,6 +94,9 @@ export function providerOf(name: DialectName): ChatProvider {
 
 export const destinationOf = (name: DialectName): Destination => destinationFor(models[name] ?? 'test-model');
 
+/** Bounds that no sample reaches. */
+export const streamBounds = { eventMaxBytes: 1024 * 1024, textMaxBytes: 128 * 1024 };
+
 export const context: ReplyContext = {
   model: 'asked-model',
   requestId: 'req_1',
@@ -149,7 +152,7 @@ export function deliverStream(
   reading: ReplyReading,
   chunks: Iterable<Buffer>,
 ): { text: string; facts: unknown } {
-  const stream = reading.stream(1024 * 1024);
+  const stream = reading.stream(streamBounds);
   let text = '';
   for (const chunk of chunks) text += stream.push(chunk) ?? '';
   text += stream.finish() ?? '';

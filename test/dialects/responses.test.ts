@@ -39,7 +39,10 @@ describe('its bytes', () => {
   test('a stream that is stopped at a limit ends the response that began', () => {
     const { chatProvider, chatClient } = responses;
     if (chatProvider === null || chatClient === null) throw new Error('it has both sides');
-    const stream = observedReading(chatProvider, chatClient).stream(65_536);
+    const stream = observedReading(chatProvider, chatClient).stream({
+      eventMaxBytes: 65_536,
+      textMaxBytes: 65_536,
+    });
     stream.push(Buffer.from(wire.opening + wire.text('Hello')));
     const end = stream.lengthEnd?.({ inputTokens: 3, outputTokens: 2 }).toString() ?? '';
     const begun = JSON.parse(eventData(wire.opening)[0] ?? '').response;

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Shape, shapes } from '../growth/shapes.ts';
 import { openSocket, readAll } from '../support/client.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { longestTurn } from '../support/time.ts';
 
 /** What no request may exceed. */
 const turnMaxMs = 50;
@@ -47,22 +48,6 @@ afterAll(async () => {
   server.close();
 });
 
-/** Longest turn of this thread's event loop meanwhile, in ms of CPU time. */
-async function longestTurn(over: Promise<unknown>): Promise<number> {
-  let [longest, done] = [0, false];
-  let last = process.threadCpuUsage();
-  const turn = (): void => {
-    const now = process.threadCpuUsage(last);
-    last = process.threadCpuUsage();
-    longest = Math.max(longest, (now.user + now.system) / 1000);
-    if (!done) setTimeout(turn, 1);
-  };
-  setTimeout(turn, 1);
-  await over;
-  done = true;
-  return longest;
-}
-
 /** Posts a body, and gives the status. */
 async function post(path: string, body: Buffer): Promise<string> {
   const socket = await openSocket(sidecar.url);
@@ -101,6 +86,15 @@ const quotes: Shape = {
   body: (n) => ({ messages: [{ role: 'user', content: '"file_i'.repeat(n) }] }),
 };
 
+const names: Shape = {
+  name: 'names of objects',
+  dialect: 'openai',
+  body: (n) => ({
+    messages: [{ role: 'user', content: 'Hi' }],
+    file_ids: Array.from({ length: n }, (_, i) => `file-${String(i).padStart(12, '0')}`),
+  }),
+};
+
 test.each([
   [shapeOf('openai: unknown members'), 1_000_000, '/v1/chat/completions', 'gemini'],
   [shapeOf('openai: results'), 2_000_000, '/v1/chat/completions', 'anthropic'],
@@ -108,6 +102,7 @@ test.each([
   [digits, 200_000, '/v1/chat/completions', 'openai'],
   [texts, 15_000_000, '/v1/embeddings', 'gemini'],
   [quotes, 15_000_000, '/v1/chat/completions', 'keeping'],
+  [names, 5_000_000, '/v1/chat/completions', 'keeping'],
 ])('H12, row 36: $0.name, $1 bytes posted to $2, for $3', async (shape, bytes, path, model) => {
   const body = bodyOf(shape, bytes, model);
   received = 0;
@@ -185,4 +180,37 @@ test.each([
   }
   answer = null;
   expect(Math.min(...turns)).toBeLessThan(turnMaxMs);
+});
+
+test('H12: a request for a response with 10 MB of tools, which every event would repeat, by other names', async () => {
+  const tools = Array.from({ length: 10_000 }, (_, i) => ({
+    type: 'function',
+    name: `f.${i}`,
+    description: 'word '.repeat(200),
+    parameters: { type: 'object', properties: { a: { type: 'string' } } },
+  }));
+  const asked = { model: 'anthropic', input: 'Hi', tools };
+  const content = [{ type: 'text', text: 'Hello' }];
+  const usage = { input_tokens: 1, output_tokens: 1 };
+  const message = {
+    id: 'i',
+    type: 'message',
+    role: 'assistant',
+    model: 'm',
+    content,
+    stop_reason: 'end_turn',
+    usage,
+  };
+  const [status, turn] = await turnOf(JSON.stringify(message), '/v1/responses', asked);
+  expect(status).toBe('200');
+  expect(turn).toBeLessThan(turnMaxMs);
+});
+
+test('H1: more tools than any provider takes are refused', async () => {
+  const tools = Array.from({ length: 10_001 }, (_, i) => ({
+    type: 'function',
+    function: { name: `f.${i}` },
+  }));
+  const asked = { model: 'anthropic', messages: [{ role: 'user', content: 'Hi' }], tools };
+  expect(await post('/v1/chat/completions', Buffer.from(JSON.stringify(asked)))).toBe('400');
 });

@@ -4,6 +4,7 @@
  */
 import { connect, createServer, type Socket } from 'node:net';
 import { type Wire, wires } from '../support/replies.ts';
+import { responsesWire } from '../support/responses-wire.ts';
 
 const [role = '', ...given] = process.argv.slice(2);
 const wire = wires[0] as Wire;
@@ -51,7 +52,7 @@ function provide(bytes: number, eventBytes: number): void {
 
 /** Asks for this many streams at once; reports when all have ended, and how many of them as they should. */
 function read(port: number, count: number, dialect: string): void {
-  const own = wires.find(({ name }) => name === dialect) ?? wire;
+  const own = [...wires, responsesWire].find(({ name }) => name === dialect) ?? wire;
   let [ended, good] = [0, 0];
   for (let i = 0; i < count; i++) {
     const body = JSON.stringify(own.request(`Go ${i}`, { model: 'quick', stream: true }));

@@ -108,7 +108,8 @@ export async function spawnSidecar(yaml: string, env: Record<string, string> = {
   const configPath = join(folder, 'sidegate.yaml');
   await writeFile(configPath, yaml);
   const main = new URL('../../dist/main.js', import.meta.url).pathname;
-  const child = spawn(process.execPath, [main, 'run', '--config', configPath], {
+  // As it is shipped (deploy/Dockerfile).
+  const child = spawn(process.execPath, ['--max-semi-space-size=8', main, 'run', '--config', configPath], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -52,3 +52,19 @@ export function cpuMs(run: () => unknown): number {
   const { user, system } = process.cpuUsage(since);
   return (user + system) / 1000;
 }
+
+/** Longest turn of this thread's event loop meanwhile, in ms of CPU time. */
+export async function longestTurn(over: Promise<unknown>): Promise<number> {
+  let [longest, done] = [0, false];
+  let last = process.threadCpuUsage();
+  const turn = (): void => {
+    const now = process.threadCpuUsage(last);
+    last = process.threadCpuUsage();
+    longest = Math.max(longest, (now.user + now.system) / 1000);
+    if (!done) setTimeout(turn, 1);
+  };
+  setTimeout(turn, 1);
+  await over;
+  done = true;
+  return longest;
+}

@@ -32,12 +32,13 @@ pub struct SseScanner {
 #[napi]
 impl SseScanner {
     /// `stripUsage`: OpenAI's final event, which holds only the usage, is left out. `maxEventBytes`: how large an
-    /// event may be.
+    /// event may be. `maxTextBytes`: how much of the reply's text is kept; more than 128 KiB is taken as 128 KiB.
     ///
     /// Throws on an unknown dialect.
     #[napi(constructor, catch_unwind)]
-    pub fn new(dialect: Dialect, strip_usage: bool, max_event_bytes: u32) -> Self {
-        SseScanner { scanner: Scanner::new(dialect.into(), strip_usage, max_event_bytes as usize) }
+    pub fn new(dialect: Dialect, strip_usage: bool, max_event_bytes: u32, max_text_bytes: u32) -> Self {
+        let scanner = Scanner::new(dialect.into(), strip_usage, max_event_bytes as usize);
+        SseScanner { scanner: scanner.keeping(max_text_bytes as usize) }
     }
 
     /// The next bytes of the stream.
@@ -74,7 +75,7 @@ impl SseScanner {
         self.scanner.error_text()
     }
 
-    /// The reply's text so far, decoded, at most 128 KiB of it; it is not kept any longer.
+    /// The reply's text so far, decoded, as much as is kept of it; it is not kept any longer.
     ///
     /// A copy: memory of the core can't be handed to another thread, and would be freed with the next collection only.
     #[napi(catch_unwind)]
@@ -111,6 +112,7 @@ impl SseScanner {
             Output::Pass => (call::PASS, None),
             Output::Bytes(bytes) => (call::OUTPUT, Some(BufferSlice::copy_from(env, bytes)?)),
         };
+        self.scanner.rest();
         let facts = self.scanner.facts();
         bits |= if facts.events != before { call::EVENT } else { 0 };
         // SAFETY: the chunk is not looked at any more, so this is the only view even of memory they share.

@@ -1,13 +1,13 @@
 /** Reads replies of auxiliary endpoints: bytes pass unchanged, usage is extracted. */
 import { isJson } from '../../base/json.ts';
 import { inspectReply, noFacts, type ReplyFacts, StreamScanner } from '../../native/reply.ts';
-import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../reading.ts';
+import type { Arrived, ReplyReading, StreamBounds, StreamFault, StreamReading } from '../reading.ts';
 
 const none = Buffer.alloc(0);
 const noText = (): Buffer => none;
 
 /** An event may contain an image in Base64. */
-const eventMaxBytes = 64 * 1024 * 1024;
+const eventLeastBytes = 64 * 1024 * 1024;
 const openBrace = 0x7b;
 
 /** A truncated reply: the provider has done the work, but its usage is unknown. */
@@ -29,7 +29,8 @@ export const jsonReading: ReplyReading = {
     return facts === null ? null : { body, facts, text: noText };
   },
   arrived: broken,
-  stream: (maxBytes) => new EventStream(Math.max(maxBytes, eventMaxBytes)),
+  stream: (bounds) =>
+    new EventStream({ ...bounds, eventMaxBytes: Math.max(bounds.eventMaxBytes, eventLeastBytes) }),
 };
 
 /** A transcript; models that can't stream send it whole even if a stream was requested. */
@@ -82,11 +83,12 @@ class EventStream implements StreamReading {
   readonly openBlock = -1;
   /** Always 0, so that no budget ends the stream early: these APIs have no event for that. */
   readonly textBytes = 0;
+  readonly heldBytes = 0;
   readonly #scanner: StreamScanner;
   #over = false;
 
-  constructor(maxBytes: number) {
-    this.#scanner = new StreamScanner('auxiliary', false, maxBytes);
+  constructor({ eventMaxBytes, textMaxBytes }: StreamBounds) {
+    this.#scanner = new StreamScanner('auxiliary', false, eventMaxBytes, textMaxBytes);
   }
 
   push(chunk: Buffer): Buffer | null {
@@ -129,6 +131,7 @@ class ByteStream implements StreamReading {
   readonly toolBegun = false;
   readonly openBlock = -1;
   readonly textBytes = 0;
+  readonly heldBytes = 0;
   readonly #mayBeEmpty: boolean;
   readonly #usageIn: ((end: string) => ReplyFacts | null) | null;
   /** The last chunks, and the bytes in them. */

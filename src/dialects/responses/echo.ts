@@ -4,8 +4,22 @@
  */
 import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../../base/json.ts';
 
+/**
+ * A longer member isn't repeated: a stream says all of this three times, and nobody reads it who has just sent it. Large
+ * sets of tools have 100 KB.
+ */
+const memberMaxLength = 256 * 1024;
+
 /** The members of a response that repeat its request, or say what was meant by saying nothing. */
 export function echoOf(body: Json): Json {
+  const echo = allOf(body);
+  const long = Object.keys(echo).filter((name) => JSON.stringify(echo[name]).length > memberMaxLength);
+  if (long.length === 0) return echo;
+  const silent = allOf({});
+  return { ...echo, ...Object.fromEntries(long.map((name) => [name, silent[name]])) };
+}
+
+function allOf(body: Json): Json {
   const { effort, summary } = objectOf(body.reasoning);
   const { format, verbosity } = objectOf(body.text);
   return {

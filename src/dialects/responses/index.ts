@@ -44,6 +44,7 @@ const chatClient: ChatClient = {
   createWriter,
   writeError,
   limitField: 'max_output_tokens',
+  repeatsStream: true,
   ownHeaders: ['openai-beta'],
 };
 const reading = observedReading(chatProvider, chatClient);

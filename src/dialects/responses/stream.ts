@@ -15,6 +15,7 @@ import type {
   WireEvent,
 } from '../chat-reply.ts';
 import { readAnnotations, writeAnnotation } from '../citations.ts';
+import { HeldText } from '../held-text.ts';
 import { customInput } from '../tool-kinds.ts';
 import { isComplete, proofOf, readFinish, readItem, readUsage, writeItem, writeResponse } from './reply.ts';
 
@@ -180,7 +181,7 @@ interface Written {
   /** Number of its output item, and its id. */
   readonly number: number;
   readonly id: unknown;
-  text: string;
+  readonly text: HeldText;
   readonly citations: UrlCitation[];
   signature: Signature | null;
 }
@@ -214,7 +215,7 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
   const isCustom = (block: Block): boolean =>
     block.kind === 'tool_call' && context.origins?.get(block.name)?.custom === true;
 
-  const itemOf = ({ block, number, text, citations, signature }: Written): Json =>
+  const itemOf = ({ block, number, citations, signature }: Written, text: string): Json =>
     writeItem(partOf(block, text, signature, citations), number, context);
 
   /** Writes an item without deltas. */
@@ -229,7 +230,7 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
     const proof = block.kind === 'tool_call' ? proofOf(block.signature).map(whole).join('') : '';
     const number = items++;
     const begun = writeItem(partOf(block, '', null), number, context);
-    open.set(index, { block, number, id: begun.id, text: '', citations: [], signature: null });
+    open.set(index, { block, number, id: begun.id, text: new HeldText(), citations: [], signature: null });
     const place = { output_index: number };
     const added = (more: Json): string =>
       proof + send('response.output_item.added', { ...place, item: { ...begun, ...more } });
@@ -246,7 +247,7 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
     const written = open.get(index);
     if (written === undefined) return '';
     const events = growthOf(written, text, isCustom(written.block));
-    written.text += text;
+    written.text.add(text);
     return events.map(([type, fields]) => send(type, fields)).join('');
   };
 
@@ -264,10 +265,11 @@ export function createWriter(context: ReplyContext): ChatStreamWriter {
     if (written === undefined) return '';
     open.delete(index);
     const { number } = written;
-    const item = itemOf(written);
+    const text = written.text.toString();
+    const item = itemOf(written, text);
     output[number] = item;
     const at = { item_id: item.id, output_index: number };
-    const ends = endsOf(written, item.name, isCustom(written.block)).map(([type, fields]) =>
+    const ends = endsOf({ ...written, text }, item.name, isCustom(written.block)).map(([type, fields]) =>
       send(type, { ...at, ...fields }),
     );
     return ends.join('') + send('response.output_item.done', { output_index: number, item });
@@ -330,7 +332,12 @@ function partOf(
   }
 }
 
-const contentOf = ({ block, text, citations }: Pick<Written, 'block' | 'text' | 'citations'>): Json =>
+/** What an item says. */
+interface Said extends Pick<Written, 'block' | 'citations'> {
+  readonly text: string;
+}
+
+const contentOf = ({ block, text, citations }: Said): Json =>
   block.kind === 'refusal'
     ? { type: 'refusal', refusal: text }
     : { type: 'output_text', text, annotations: citations.map(writeAnnotation), logprobs: [] };
@@ -354,7 +361,7 @@ function growthOf(
       const part = { type: 'summary_text', text: '' };
       const delta = { ...at, summary_index: 0, delta: text };
       const grown = ['response.reasoning_summary_text.delta', delta] as const;
-      if (before !== '') return [grown];
+      if (before.length > 0) return [grown];
       return [['response.reasoning_summary_part.added', { ...at, summary_index: 0, part }], grown];
     }
     default:
@@ -363,9 +370,9 @@ function growthOf(
 }
 
 /** The events that end the parts of an item, each with the whole text. @param name the item's, of a call */
-function endsOf(written: Written, name: unknown, custom: boolean): (readonly [type: string, fields: Json])[] {
-  const { block, text } = written;
-  const part = ['response.content_part.done', { content_index: 0, part: contentOf(written) }] as const;
+function endsOf(said: Said, name: unknown, custom: boolean): (readonly [type: string, fields: Json])[] {
+  const { block, text } = said;
+  const part = ['response.content_part.done', { content_index: 0, part: contentOf(said) }] as const;
   switch (block.kind) {
     case 'text':
       return [['response.output_text.done', { content_index: 0, text, logprobs: [] }], part];

@@ -9,7 +9,7 @@ use crate::reply::auxiliary::AuxiliaryReader;
 use crate::reply::cohere::CohereReader;
 use crate::reply::gemini::GeminiReader;
 use crate::reply::openai::OpenAiReader;
-use crate::reply::reading::{Reading, Source};
+use crate::reply::reading::{Kept, Reading, Source, TEXT_MAX};
 
 /// The form of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +36,11 @@ pub fn read(document: &str, dialect: Dialect) -> Result<Reading, Fault> {
     run(document, dialect, None)
 }
 
-/// Reads a document, and adds its reply text to `kept`, decoded, up to [`TEXT_MAX`].
+/// Reads a document, and adds its reply text to what is `kept`, decoded.
 ///
 /// # Errors
 /// As for [`read`]; text before the fault is kept.
-pub fn read_keeping(document: &str, dialect: Dialect, kept: &mut Vec<u8>) -> Result<Reading, Fault> {
+pub fn read_keeping(document: &str, dialect: Dialect, kept: Kept<'_>) -> Result<Reading, Fault> {
     run(document, dialect, Some(kept))
 }
 
@@ -48,24 +48,25 @@ pub fn read_keeping(document: &str, dialect: Dialect, kept: &mut Vec<u8>) -> Res
 pub fn reply_text(body: &[u8], dialect: Dialect) -> Vec<u8> {
     let valid = std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len);
     let document = std::str::from_utf8(&body[..valid]).unwrap_or_default();
-    let mut kept = Vec::new();
-    if read_keeping(document, dialect, &mut kept).is_ok() {
-        return kept;
+    let mut text = Vec::new();
+    if read_keeping(document, dialect, Kept { text: &mut text, max: TEXT_MAX }).is_ok() {
+        return text;
     }
     // A truncated string is taken up to its end, without an escape that was itself truncated.
     let tail = document.len().saturating_sub(5);
     let escape = document.as_bytes()[tail..].iter().rposition(|&byte| byte == b'\\').map(|at| tail + at);
     let end = escape.filter(|&at| is_cut_escape(&document.as_bytes()[at..])).unwrap_or(document.len());
-    kept.clear();
-    read_keeping(&format!("{}\"", &document[..end]), dialect, &mut kept).ok();
-    kept
+    text.clear();
+    let whole = format!("{}\"", &document[..end]);
+    read_keeping(&whole, dialect, Kept { text: &mut text, max: TEXT_MAX }).ok();
+    text
 }
 
 fn is_cut_escape(escape: &[u8]) -> bool {
     escape.len() < 2 || (escape[1] == b'u' && escape.len() < 6)
 }
 
-fn run(document: &str, dialect: Dialect, kept: Option<&mut Vec<u8>>) -> Result<Reading, Fault> {
+fn run(document: &str, dialect: Dialect, kept: Option<Kept<'_>>) -> Result<Reading, Fault> {
     let source = Source::new(document, kept);
     match dialect {
         Dialect::OpenAi => source.read(OpenAiReader::default()),

@@ -180,9 +180,23 @@ impl Reading {
     }
 }
 
-/// Longest reply text kept, in bytes; the rest is only counted. More than most models can say, and each stream in flight
-/// takes as much.
+/// Longest reply text kept, in bytes; the rest is only counted. More than most models can say.
 pub const TEXT_MAX: usize = 128 * 1024;
+
+/// Where a reply's text is kept, and how many bytes of it at most.
+pub struct Kept<'k> {
+    /// What was kept so far.
+    pub text: &'k mut Vec<u8>,
+    /// The most bytes of it.
+    pub max: usize,
+}
+
+impl Kept<'_> {
+    fn add(&mut self, text: &str) {
+        let room = self.max.saturating_sub(self.text.len());
+        self.text.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(room)]);
+    }
+}
 
 /// A dialect's view of a document's tokens.
 pub(crate) trait Reader {
@@ -201,7 +215,7 @@ pub(crate) struct Source<'d> {
     document: &'d str,
     walker: Walker<'d>,
     scratch: Decoded,
-    kept: Option<&'d mut Vec<u8>>,
+    kept: Option<Kept<'d>>,
 }
 
 /// No known finish reason or type is longer, in raw bytes with every character escaped.
@@ -209,7 +223,7 @@ const WORD_MAX: usize = 256;
 
 impl<'d> Source<'d> {
     /// `kept`: receives the reply's text, if wanted.
-    pub fn new(document: &'d str, kept: Option<&'d mut Vec<u8>>) -> Self {
+    pub fn new(document: &'d str, kept: Option<Kept<'d>>) -> Self {
         Source { document, walker: Walker::new(document.as_bytes()), scratch: Decoded::default(), kept }
     }
 
@@ -240,19 +254,16 @@ impl<'d> Source<'d> {
 
     /// Keeps a string of the reply's text, if it is wanted.
     pub fn keep(&mut self, text: Text) {
-        let Some(kept) = self.kept.as_deref_mut() else { return };
+        let Some(kept) = &mut self.kept else { return };
         let raw = &self.document[text.start..text.end];
-        let decoded = if text.escaped() { self.scratch.decode(raw) } else { raw };
-        let room = TEXT_MAX - kept.len();
-        kept.extend_from_slice(&decoded.as_bytes()[..decoded.floor_char_boundary(room)]);
+        kept.add(if text.escaped() { self.scratch.decode(raw) } else { raw });
     }
 
     /// The same for a raw part of the document.
     pub fn keep_raw(&mut self, range: std::ops::Range<usize>) {
-        let Some(kept) = self.kept.as_deref_mut() else { return };
-        let raw = &self.document[range];
-        let room = TEXT_MAX - kept.len();
-        kept.extend_from_slice(&raw.as_bytes()[..raw.floor_char_boundary(room)]);
+        if let Some(kept) = &mut self.kept {
+            kept.add(&self.document[range]);
+        }
     }
 
     /// The last token's number as a count of tokens: without its fraction, clamped to 32 bits.

@@ -7,12 +7,14 @@ use memchr::memchr2;
 use crate::reply::event::{self, Block};
 use crate::reply::facts::{ReplyFacts, state};
 use crate::reply::read::{Dialect, error_message, read_keeping};
-use crate::reply::reading::Reading;
+use crate::reply::reading::{Kept, Reading, TEXT_MAX};
 
 /// Longest error text, in bytes.
 pub const ERROR_TEXT_MAX: usize = 2048;
 /// Bytes of faulty data kept, in which the error's message is looked for.
 const FAULT_MAX: usize = 16 * 1024;
+/// Memory that a scanner keeps for its next read, in bytes: more than most events have.
+const SPARE_MAX: usize = 4096;
 const BOM: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
 /// What may be forwarded to the client.
@@ -56,6 +58,7 @@ pub struct Scanner {
     finished: bool,
     facts: ReplyFacts,
     text: Vec<u8>,
+    text_max: usize,
     model: String,
     fault: Vec<u8>,
     /// Whether the faulty data extends to the end of the stream.
@@ -79,9 +82,28 @@ impl Scanner {
             finished: false,
             facts: ReplyFacts::default(),
             text: Vec::new(),
+            text_max: TEXT_MAX,
             model: String::new(),
             fault: Vec::new(),
             fault_open: false,
+        }
+    }
+
+    /// Keeps no more of the reply's text than this, in bytes.
+    pub fn keeping(mut self, text_max: usize) -> Self {
+        self.text_max = text_max.min(TEXT_MAX);
+        self
+    }
+
+    /// What was given out is no longer needed: what large reads took of memory is given back, since there may be
+    /// thousands of scanners, and each would keep as much as its largest read.
+    pub fn rest(&mut self) {
+        self.out.clear();
+        self.joined.clear();
+        for buffer in [&mut self.held, &mut self.out, &mut self.joined] {
+            if buffer.is_empty() && buffer.capacity() > SPARE_MAX {
+                *buffer = Vec::new();
+            }
         }
     }
 
@@ -90,8 +112,8 @@ impl Scanner {
         &self.facts
     }
 
-    /// The reply's text so far, decoded, up to [`crate::reply::read::TEXT_MAX`]; the scanner no longer keeps
-    /// it.
+    /// The reply's text so far, decoded, up to [`TEXT_MAX`] or less ([`Scanner::keeping`]); the scanner no longer
+    /// keeps it.
     pub fn take_text(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.text)
     }
@@ -335,7 +357,8 @@ impl Scanner {
         }
         let kept = self.text.len();
         let text = std::str::from_utf8(data).ok();
-        let reading = text.and_then(|text| read_keeping(text, self.dialect, &mut self.text).ok());
+        let keep = Kept { text: &mut self.text, max: self.text_max };
+        let reading = text.and_then(|text| read_keeping(text, self.dialect, keep).ok());
         if reading.is_none_or(|reading| reading.error) {
             self.text.truncate(kept);
         }
