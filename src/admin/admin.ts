@@ -40,6 +40,11 @@ export async function openAdmin(config: Config['admin'], view: AdminView): Promi
   });
   const isOurs = hostCheck(config);
   const server = createServer({ ...times, connectionsCheckingInterval: 1000 }, (req, res) => {
+    // Thousands of requests fit into one packet, and Node would begin all of them at once.
+    if (busy.has(req.socket)) {
+      res.shouldKeepAlive = false;
+      return problem(res, 503, 'One at a time', 'Send the next request when this one is answered.');
+    }
     busy.add(req.socket);
     res.on('close', () => busy.delete(req.socket));
     if (!isOurs(req.headers.host))

@@ -11,7 +11,7 @@ import { type Intake, noEndpoint, type Refused, requestId } from './intake.ts';
 import { readBody } from './read-body.ts';
 import type { NodeOutlet } from './respond.ts';
 import type { ListenSettings } from './settings.ts';
-import { type Turn, Turns } from './turns.ts';
+import { type Crowd, type Turn, Turns } from './turns.ts';
 import { answerBrokenHttp, answerSender, isSending, sendsOn } from './unread.ts';
 import { framingFault, targetOf } from './version.ts';
 
@@ -47,11 +47,12 @@ export interface ByNode {
 export function createByNode(port: NodePort): ByNode {
   const { intake } = port;
   const connections = new WeakMap<Socket, Turns>();
+  const crowd: Crowd = { waiting: 0 };
 
   const turnsOf = (socket: Socket): Turns => {
     const found = connections.get(socket);
     if (found !== undefined) return found;
-    const turns: Turns = new Turns(socket, serve, (error, last) => {
+    const turns: Turns = new Turns(socket, crowd, serve, (error, last) => {
       const id = requestId();
       const dialect = turns.latest === undefined ? 'openai' : dialectOf(headOf(turns.latest));
       const refusal = answerBrokenHttp(error, socket, last, dialect, id);

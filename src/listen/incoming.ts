@@ -61,22 +61,31 @@ export class Incoming implements Exchange {
 
   park(parked: boolean): void {
     const requests = this.#requests;
+    const counted = this.#counts;
     if (this.arriving) requests.arriving -= 1;
     this.arriving = false;
-    if (this.parked !== parked) {
-      requests.parked += parked ? 1 : -1;
-      requests.bodyBytes += parked ? -this.bodyBytes : this.bodyBytes;
-    }
+    if (this.parked !== parked) requests.parked += parked ? 1 : -1;
     this.parked = parked;
+    if (this.#counts !== counted) requests.bodyBytes += counted ? -this.bodyBytes : this.bodyBytes;
   }
 
-  /** Counts bytes of the body that arrive; false: there is no room for them. A single body always has room. */
+  /** Its body counts with those of others: the batch queue has its own bound, and those on the way there have not. */
+  get #counts(): boolean {
+    return !this.parked || this.arriving;
+  }
+
+  /**
+   * Counts bytes of the body that arrive; false: there is no room for them. A single body always has room. Batch requests
+   * on their way to the queue leave half of it to others.
+   */
   hold(bytes: number): boolean {
     const requests = this.#requests;
-    const others = requests.bodyBytes - (this.parked ? 0 : this.bodyBytes);
-    if (others > 0 && requests.bodyBytes + bytes > requests.bodyMaxBytes) return false;
+    const counts = this.#counts;
+    const others = requests.bodyBytes - (counts ? this.bodyBytes : 0);
+    const mostBytes = requests.bodyMaxBytes / (this.arriving ? 2 : 1);
+    if (others > 0 && requests.bodyBytes + bytes > mostBytes) return false;
     this.bodyBytes += bytes;
-    if (!this.parked) requests.bodyBytes += bytes;
+    if (counts) requests.bodyBytes += bytes;
     return true;
   }
 
@@ -98,7 +107,7 @@ export class Incoming implements Exchange {
     const more = body.length - this.bodyBytes;
     if (more === 0) return;
     this.bodyBytes += more;
-    if (!this.parked) this.#requests.bodyBytes += more;
+    if (this.#counts) this.#requests.bodyBytes += more;
   }
 
   /**

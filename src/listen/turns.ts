@@ -14,15 +14,30 @@ export interface Turn {
   readonly expects: boolean;
 }
 
-/** Requests that may wait on one connection before it is paused. What was read by then waits too. */
+/**
+ * Requests that may wait on one connection before it is paused, and the bytes of their bodies. What was read by then waits
+ * too: up to 64 KiB, which may be thousands of short requests.
+ */
 const waitingMax = 16;
+const waitingMaxBytes = 64 * 1024;
+/** Requests that may wait on all connections together, of which each takes some KiB. */
+export const crowdMax = 4096;
+
+/** All requests of a port that wait for an earlier one of their connection. */
+export interface Crowd {
+  waiting: number;
+}
 
 /** The turns of one connection. */
 export class Turns {
   readonly #socket: Socket;
   readonly #serve: (turn: Turn, turns: Turns) => void;
   readonly #onFault: (error: Error, last: ServerResponse | undefined) => void;
+  readonly #crowd: Crowd;
   readonly #waiting: Turn[] = [];
+  /** Bytes of the bodies of those that wait. */
+  #waitingBytes = 0;
+  #paused = false;
   #current: Turn | null = null;
   /** The latest request, for the dialect of an error below the level of requests. */
   #last: Turn | null = null;
@@ -31,15 +46,18 @@ export class Turns {
   #fault: Error | null = null;
 
   /**
+   * @param crowd counts those that wait, of all connections
    * @param serve answers a request whose turn it is
    * @param onFault answers bytes that are no request, in place of the reply `last`, or behind all (undefined)
    */
   constructor(
     socket: Socket,
+    crowd: Crowd,
     serve: (turn: Turn, turns: Turns) => void,
     onFault: (error: Error, last: ServerResponse | undefined) => void,
   ) {
     this.#socket = socket;
+    this.#crowd = crowd;
     this.#serve = serve;
     this.#onFault = onFault;
   }
@@ -61,14 +79,16 @@ export class Turns {
     // Node drops what stands behind such a request, so the bytes that follow may begin anywhere.
     if (turn.req.headers.upgrade !== undefined) this.#closing = true;
     if (this.#current === null) return this.#start(turn);
+    // Whoever sends so much ahead of its replies gets none of them.
+    if (this.#crowd.waiting >= crowdMax) return void this.#socket.destroy();
     this.#waiting.push(turn);
-    if (this.#waiting.length === waitingMax) this.#socket.pause();
+    this.#count(1, turn);
   }
 
   /** Ends the connection after the current reply: nothing further is read. */
   close(): void {
     this.#closing = true;
-    this.#waiting.length = 0;
+    this.#leave();
     const res = this.#current?.res;
     if (res !== undefined && !res.headersSent) res.shouldKeepAlive = false;
   }
@@ -82,7 +102,8 @@ export class Turns {
     this.#closing = true;
     // The fault is in the request that is being read, or behind all of them.
     if (last === current && !last.req.complete) return this.#onFault(error, last.res);
-    if (!last.req.complete) this.#waiting.pop();
+    const torn = last.req.complete ? undefined : this.#waiting.pop();
+    if (torn !== undefined) this.#count(-1, torn);
     this.#fault = error;
   }
 
@@ -96,12 +117,33 @@ export class Turns {
   readonly #next = (): void => {
     this.#current = null;
     if (this.#socket.destroyed || this.#socket.writableEnded) {
-      this.#waiting.length = 0;
-      return;
+      return this.#leave();
     }
     const next = this.#waiting.shift();
-    if (this.#waiting.length === waitingMax - 1) this.#socket.resume();
-    if (next !== undefined) this.#start(next);
-    else if (this.#fault !== null) this.#onFault(this.#fault, undefined);
+    if (next !== undefined) {
+      this.#count(-1, next);
+      this.#start(next);
+    } else if (this.#fault !== null) this.#onFault(this.#fault, undefined);
   };
+
+  /** Nobody waits any more. */
+  #leave(): void {
+    this.#crowd.waiting -= this.#waiting.length;
+    this.#waiting.length = 0;
+  }
+
+  /** One more waits, or one less, and the connection is read or not. */
+  #count(change: 1 | -1, { req }: Turn): void {
+    this.#crowd.waiting += change;
+    this.#waitingBytes += change * bodyBytes(req);
+    const full = this.#waiting.length >= waitingMax || this.#waitingBytes >= waitingMaxBytes;
+    if (full === this.#paused) return;
+    this.#paused = full;
+    if (full) this.#socket.pause();
+    else this.#socket.resume();
+  }
 }
+
+/** Length of a body; one in chunks may be any. */
+const bodyBytes = ({ headers }: IncomingMessage): number =>
+  headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : waitingMaxBytes;

@@ -50,3 +50,20 @@ test('H10: 64 silent connections don’t keep a probe waiting', async () => {
   await first;
   for (const socket of silent) socket.destroy();
 });
+
+test('H11: requests that a connection sends ahead of its replies are refused, and one after the other served', async () => {
+  const ahead = 'GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n'.repeat(1000);
+  const last = 'GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n';
+  const text = await rawExchange(sidecar.adminUrl, ahead + last);
+  expect(text).toMatch(/^HTTP\/1\.1 200 /);
+  expect(text.match(/HTTP\/1\.1 200 /g)?.length).toBeLessThan(20);
+  expect(text).toContain('One at a time');
+  const socket = await openSocket(sidecar.adminUrl);
+  socket.setEncoding('utf8');
+  for (let i = 0; i < 3; i++) {
+    socket.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    const [reply] = await once(socket, 'data');
+    expect(reply).toMatch(/^HTTP\/1\.1 200 /);
+  }
+  socket.destroy();
+});

@@ -48,10 +48,10 @@ test.each([
 });
 
 /** A request whose body is on its way: its head, and this many bytes of it. */
-async function uploading(bytes: number): Promise<Socket> {
+async function uploading(bytes: number, more = ''): Promise<Socket> {
   const socket = await openSocket(sidecar.url);
   socket.on('error', () => {});
-  socket.write(head('sk-app', 'content-length: 4000000\r\n'));
+  socket.write(head('sk-app', `${more}content-length: 4000000\r\n`));
   await new Promise<void>((resolve) => void socket.write(Buffer.alloc(bytes, ' '), () => resolve()));
   return socket;
 }
@@ -85,5 +85,16 @@ test('H4: an upload that is refused while it arrives is answered, and its connec
   const uploads = [await uploading(1_000_000), await uploading(1_000_000)];
   const text = await Promise.race(uploads.map(readAll));
   expect(text).toMatch(/^HTTP\/1\.1 503 .*Connection: close/is);
+  for (const upload of uploads) upload.destroy();
+});
+
+test('H4: batch requests on their way to the queue take half of that memory, and leave the rest to others', async () => {
+  const batch = 'x-sidegate-priority: batch\r\n';
+  const uploads = [await uploading(400_000, batch), await uploading(400_000, batch)];
+  const text = await Promise.race(uploads.map(readAll));
+  expect(text).toMatch(/^HTTP\/1\.1 503 .*Connection: close/is);
+  const headers = { authorization: 'Bearer sk-app' };
+  const large = { headers, body: wire.request('x'.repeat(500_000)) };
+  expect((await ask(sidecar.url, wire.path, large)).status).toBe(200);
   for (const upload of uploads) upload.destroy();
 });

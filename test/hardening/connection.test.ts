@@ -1,12 +1,14 @@
 /** One connection has one reading: requests in order, nothing behind the last, no reply inside another. */
+import { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { crowdMax } from '../../src/listen/turns.ts';
 import { chainConfig } from '../support/chain.ts';
-import { openSocket } from '../support/client.ts';
+import { ask, openSocket } from '../support/client.ts';
 import { type RawReply, readReplies } from '../support/raw-replies.ts';
 import { type Wire, wires } from '../support/replies.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
-import { answers, type Call, startUpstream, type Upstream } from '../support/upstream.ts';
+import { answers, type Call, hangs, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const wire = wires[0] as Wire;
 let upstream: Upstream;
@@ -180,6 +182,60 @@ test('H11: pipelined requests of one connection take turns, and don’t count as
     expect(rest).toBe('');
     socket.destroy();
   }
+});
+
+test('H4, H11: what connections send ahead of their replies is bounded, for all of them together', async () => {
+  const busy = await startUpstream(hangs);
+  const own = await startTestSidecar(chainConfig(wire, [busy.baseUrl]));
+  onTestFinished(async () => {
+    await own.stop();
+    await busy.close();
+  });
+  const ahead = `GET /x HTTP/1.1\r\n${host}\r\n`.repeat(2000);
+  const sockets: Socket[] = [];
+  let closed = 0;
+  // Each is paused behind 16 requests and what was read with them: soon there are too many.
+  while (closed === 0 && sockets.length <= crowdMax / 16) {
+    const socket = await openSocket(own.url);
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      closed += 1;
+    });
+    socket.resume();
+    sockets.push(socket);
+    const asked = busy.call(busy.calls.length);
+    socket.write(post(unusual) + ahead);
+    await Promise.race([asked, new Promise((resolve) => socket.on('close', resolve))]);
+  }
+  expect(closed).toBeGreaterThan(0);
+  for (const socket of sockets) socket.destroy();
+  busy.answer(answers(wire, 'An answer'));
+  expect((await ask(own.url, wire.path, { body: wire.request('Hi') })).status).toBe(200);
+});
+
+test('H4: the bodies that a connection sends ahead of its replies are not read before their turn', async () => {
+  const busy = await startUpstream(hangs);
+  const own = await startTestSidecar(chainConfig(wire, [busy.baseUrl]));
+  onTestFinished(async () => {
+    await own.stop();
+    await busy.close();
+  });
+  const large = post(unusual, body({ user: 'x'.repeat(60_000) }));
+  const pushed = vi.spyOn(IncomingMessage.prototype, 'push');
+  onTestFinished(() => pushed.mockRestore());
+  const socket = await openSocket(own.url);
+  const received = receive(socket, 17);
+  for (let i = 0; i < 17; i++) socket.write(large);
+  const first = await busy.call(0);
+  // Whatever else is on its way is read by now, if it is read at all.
+  for (let i = 0; i < 100; i++) await new Promise((resolve) => setTimeout(resolve, 2));
+  const bytes = pushed.mock.calls.reduce((sum, [chunk]) => sum + (chunk === null ? 0 : chunk.length), 0);
+  expect(bytes).toBeLessThan(4 * 60_000);
+  busy.answer(answers(wire, 'An answer'));
+  answers(wire, 'An answer')(first);
+  const { replies } = await received;
+  expect(replies.map(({ status }) => status)).toEqual(Array(17).fill(200));
+  socket.destroy();
 });
 
 test.each([
