@@ -1,7 +1,8 @@
 /** Handshakes and frames that no library would send, over a bare socket. */
 import { connect as connectTcp, type Socket } from 'node:net';
 import fc from 'fast-check';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
 import { startSessions, startSessionUpstream } from '../support/session-upstream.ts';
 
 const head = (lines: readonly string[] = [], start = 'GET /v1/realtime?model=m HTTP/1.1'): string =>
@@ -101,6 +102,31 @@ describe('frames', () => {
     expect(await side.next()).toBe('early');
     client.socket.write(frame(0x81, 'later'));
     expect(await side.next()).toBe('later');
+  });
+
+  test('H12: of which thousands come in one packet, few are passed on in one turn of the event loop', async () => {
+    const upstream = await startSessionUpstream();
+    const sidecar = await startSessions(upstream);
+    const client = await raw(sidecar.url, head());
+    const [side] = await Promise.all([upstream.opened(), client.until(isOpen)]);
+    let [inTurn, most, over] = [0, 0, false];
+    const turn = (): void => {
+      inTurn = 0;
+      if (!over) setImmediate(turn);
+    };
+    turn();
+    const { send } = WebSocket.prototype;
+    const sent = vi.spyOn(WebSocket.prototype, 'send').mockImplementation(function (this: WebSocket, ...all) {
+      inTurn += 1;
+      most = Math.max(most, inTurn);
+      return send.apply(this, all as Parameters<typeof send>);
+    });
+    onTestFinished(() => sent.mockRestore());
+    const count = 5000;
+    client.socket.write(Buffer.concat(Array(count).fill(frame(0x81, 'x'))));
+    await expect.poll(() => side.messages.length, { timeout: 20_000 }).toBe(count);
+    over = true;
+    expect(most).toBeLessThan(20);
   });
 
   test('that come byte by byte are read', async () => {
