@@ -5,7 +5,7 @@ import type { TestSequencer, TestSpecification } from 'vitest/node';
 const alone = [
   'test/base/memory.test.ts',
   'test/deliver/{stop,table}.test.ts',
-  'test/hardening/turns.test.ts',
+  'test/hardening/{streams,turns}.test.ts',
   'test/upstream/credentials-*.test.ts',
 ];
 

@@ -182,14 +182,9 @@ test.each([
   expect(Math.min(...turns)).toBeLessThan(turnMaxMs);
 });
 
-test('H12: a request for a response with 10 MB of tools, which every event would repeat, by other names', async () => {
-  const tools = Array.from({ length: 10_000 }, (_, i) => ({
-    type: 'function',
-    name: `f.${i}`,
-    description: 'word '.repeat(200),
-    parameters: { type: 'object', properties: { a: { type: 'string' } } },
-  }));
-  const asked = { model: 'anthropic', input: 'Hi', tools };
+test('H12: a request for a response with 200,000 members of metadata, which its reply would repeat', async () => {
+  const metadata = Object.fromEntries(Array.from({ length: 200_000 }, (_, i) => [`member${i}`, 'word']));
+  const asked = { model: 'anthropic', input: 'Hi', metadata };
   const content = [{ type: 'text', text: 'Hello' }];
   const usage = { input_tokens: 1, output_tokens: 1 };
   const message = {
