@@ -371,32 +371,3 @@ fn a_gemini_stream_says_the_same_however_it_is_split() {
     let failed = run_with(scanner(), &[b"data: {\"error\":{\"code\":503,\"message\":\"no\"}}\n\n"]);
     assert_eq!((failed.facts.state, failed.error.as_str()), (state::ERROR, "no"));
 }
-
-#[test]
-fn text_is_kept_up_to_a_bound() {
-    let event = |text: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
-    let mut scanner = Scanner::new(Dialect::OpenAi, true, MAX).keeping(10);
-    for text in ["Hello, ", "w\u{f6}rld", "!"] {
-        scanner.push(event(text).as_bytes());
-        scanner.rest();
-    }
-    // What is beyond is only counted.
-    assert_eq!(String::from_utf8(scanner.take_text()).unwrap(), "Hello, w\u{f6}");
-    assert_eq!(scanner.facts().text_bytes, 14);
-}
-
-#[test]
-fn resting_changes_nothing() {
-    let events = "data: {\"a\":\ndata: 1}\n\n: x\n\n".repeat(1000);
-    let mut scanner = Scanner::new(Dialect::OpenAi, true, MAX);
-    let mut output = Vec::new();
-    for chunk in events.as_bytes().chunks(10_007) {
-        match scanner.push(chunk) {
-            Output::Nothing => {}
-            Output::Pass => output.extend_from_slice(chunk),
-            Output::Bytes(bytes) => output.extend_from_slice(bytes),
-        }
-        scanner.rest();
-    }
-    assert_eq!(String::from_utf8(output).unwrap(), events);
-}
