@@ -219,6 +219,10 @@ test('pods share a Redis stream: costs of the fleet are exact after an outage an
   const client = new Redis(redis.url);
   onTestFinished(() => client.disconnect());
   expect(await client.xlen('sidegate:records')).toBeGreaterThanOrEqual(1200);
+  // What others add to the stream is left out.
+  for (const junk of ['no JSON', '[]', '{"request_id":"x"}', '{"request_id":"x","charges":1,"steps":[]}'])
+    await client.xadd('sidegate:records', '*', 'record', junk);
+  await client.xadd('sidegate:records', '*', 'else', '');
   expect(await told('--by', 'team', '--format', 'csv')).toBe(
     [
       'team,requests,failed,input_tokens,output_tokens,cached_tokens,cost_usd,saved_usd,routing_saved_usd,unpriced',

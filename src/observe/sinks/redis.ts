@@ -1,5 +1,6 @@
 /** Records in a Redis stream, one entry each, as JSON in the field `record`. */
 import { Redis } from 'ioredis';
+import { parseObject } from '../../base/json.ts';
 import type { Span } from '../ledger/report.ts';
 import type { SinkSettings } from './settings.ts';
 import { type Sink, type SinkRow, type SinkSource, sendTimeoutMs } from './sink.ts';
@@ -43,6 +44,13 @@ export async function openRedis(settings: Settings): Promise<Sink> {
   };
 }
 
+/** The record in an entry; null: it is something else, which anybody may add to a stream. */
+function recordIn(text: string | undefined): SinkRow | null {
+  const row = text === undefined ? null : parseObject(text);
+  if (row === null || typeof row.request_id !== 'string') return null;
+  return Array.isArray(row.charges) && Array.isArray(row.steps) ? (row as unknown as SinkRow) : null;
+}
+
 /** Opens the stream for reading. */
 export async function readRedis(settings: Settings): Promise<SinkSource> {
   const client = connect(settings);
@@ -52,8 +60,7 @@ export async function readRedis(settings: Settings): Promise<SinkSource> {
       for (;;) {
         const entries = await client.xrange(settings.key, next, '+', 'COUNT', readMax);
         for (const [, values] of entries) {
-          const text = values[values.indexOf(field) + 1];
-          const row = text === undefined ? null : (JSON.parse(text) as SinkRow);
+          const row = recordIn(values[values.indexOf(field) + 1]);
           const endedMs = Number(row?.ended_ms);
           if (row !== null && endedMs >= span.fromMs && endedMs < span.toMs) yield row;
         }
