@@ -133,11 +133,12 @@ export declare function breakerClose(id: number): void
 export declare function breakerHint(id: number, down: boolean, spread: number, nowMs: number): void
 
 /**
- * Opens (in the sense of: makes) a closed breaker and gives its id, which is never used again.
+ * Opens (in the sense of: makes) a closed breaker and gives its id, which is never used again. `name`: threads that open
+ * one of the same name share it, until all have closed it.
  *
  * Throws on settings that are out of range.
  */
-export declare function breakerOpen(settings: BreakerSettings): number
+export declare function breakerOpen(settings: BreakerSettings, name?: string | undefined | null): number
 
 /** What came of a call. */
 export declare enum BreakerOutcome {
@@ -193,6 +194,43 @@ export declare enum BreakerState {
   Open = 1,
   HalfOpen = 2,
 }
+
+/** `claimsTake`: the key is the thread's. */
+export declare const CLAIM_MINE: number
+
+/** `claimsTake`: the key is held for another request. */
+export declare const CLAIM_OTHER: number
+
+/** Threads are told apart by their number, below this. */
+export declare const CLAIM_THREADS: number
+
+/**
+ * Closes a table; one with a name stays for those who hold it still.
+ *
+ * Throws on an unknown id.
+ */
+export declare function claimsClose(id: number): void
+
+/**
+ * Gives a key back that the thread has; says who waits, a bit for each thread.
+ *
+ * Throws on an unknown id.
+ */
+export declare function claimsGive(id: number, key: string, thread: number): number
+
+/**
+ * Opens a table in which no key is held, and gives its id. `name`: threads that open one of the same name share it,
+ * until all have closed it.
+ */
+export declare function claimsOpen(name?: string | undefined | null): number
+
+/**
+ * Claims a key for a thread: `CLAIM_MINE`; `CLAIM_OTHER`; otherwise the number of the thread that has it, and the one
+ * that asked is among those to tell when it is given back. `note`: what the request is.
+ *
+ * Throws on an unknown id.
+ */
+export declare function claimsTake(id: number, key: string, note: string, thread: number): number
 
 /**
  * The features of a body, in eighths, and behind them the scores of the tiers simple, moderate and complex; the
@@ -414,7 +452,7 @@ export declare enum MeterChanged {
 }
 
 /**
- * Closes a meter.
+ * Closes a meter; one with a name stays for those who hold it still.
  *
  * Throws on an unknown id.
  */
@@ -430,9 +468,11 @@ export declare function meterLeft(table: number, id: number, nowMs: number): num
 /**
  * Opens a meter that nothing was taken from, and gives its id, which is never used again.
  *
- * `rate`: refill or drain per second, or the window's ms; else ignored. Throws where a number makes no sense.
+ * `rate`: refill or drain per second, or the window's ms; else ignored. `name`: if one of that name is open, it gets
+ * these settings, and the result is minus its id; it stays until it is closed as often as it was opened.
+ * Throws where a number makes no sense.
  */
-export declare function meterOpen(table: number, algorithm: MeterAlgorithm, capacity: number, rate: number, softShare: number, nowMs: number): number
+export declare function meterOpen(table: number, algorithm: MeterAlgorithm, capacity: number, rate: number, softShare: number, nowMs: number, name?: string | undefined | null): number
 
 /**
  * Adds what is known to have been spent of a budget in a window that is not over.
@@ -470,8 +510,11 @@ export declare enum MeterSettled {
   Window = 3,
 }
 
-/** Opens an empty table of meters and gives its number, which is never used again. */
-export declare function metersOpen(): number
+/**
+ * Opens an empty table of meters and gives its number, which is never used again. `name`: threads that open one of the
+ * same name share it, until all have closed it.
+ */
+export declare function metersOpen(name?: string | undefined | null): number
 
 /**
  * Closes those meters that would be the same if made anew.
@@ -606,9 +649,10 @@ export declare function retriesClose(id: number): void
  * Opens a retry budget and gives its id, which is never used again.
  *
  * Over ten seconds, calls beyond the first may be `ratio` of the requests, or `minPerSecond` if that is more.
+ * `name`: threads that open one of the same name share it, until all have closed it.
  * Throws unless both are finite and at least 0.
  */
-export declare function retriesOpen(ratio: number, minPerSecond: number): number
+export declare function retriesOpen(ratio: number, minPerSecond: number, name?: string | undefined | null): number
 
 /**
  * Counts a request.
@@ -706,11 +750,11 @@ export declare function searchInsert(id: number, owner: number, entry: number, b
 
 /**
  * Opens an empty index and gives its id, which is never used again. `dimensions`: of its vectors, 256 for those of
- * the built-in table.
+ * the built-in table. `name`: threads that open one of the same name share it, until all have closed it.
  *
  * Throws unless `bytesMax` is at least 0 and `dimensions` are from 1 to 4096.
  */
-export declare function searchOpen(bytesMax: number, dimensions: number): number
+export declare function searchOpen(bytesMax: number, dimensions: number, name?: string | undefined | null): number
 
 /** Names of what decides, by the numbers of `searchFind` and `searchDecide`. */
 export declare function searchReasons(): Array<string>
@@ -770,6 +814,13 @@ export declare enum Service {
 }
 
 /**
+ * A second descriptor of an open connection, so that the thread that accepted it may close its own.
+ *
+ * Throws when there are too many open files, on what is no descriptor, and where there are none.
+ */
+export declare function socketDouble(descriptor: number): number
+
+/**
  * Bytes held, an overhead for each entry included.
  *
  * Throws on an unknown id.
@@ -801,11 +852,19 @@ export declare function storeFill(id: number, records: Uint8Array, shiftMs: numb
 export declare function storeGet(id: number, owner: number, key: Uint8Array, keyLength: number, nowMs: number, lengths: Uint32Array, out: Uint8Array): boolean
 
 /**
- * Opens an empty store and gives its id, which is never used again.
+ * Makes room for what a user of the store keeps of the same memory elsewhere: so many bytes from now on.
+ *
+ * Throws on an unknown id, and unless `bytes` is a number of at least 0.
+ */
+export declare function storeMakeRoom(id: number, user: number, bytes: number): void
+
+/**
+ * Opens an empty store and gives its id, which is never used again. `name`: threads that open one of the same name share
+ * it.
  *
  * Throws unless `bytesMax` and `ttlMs` are numbers of at least 0.
  */
-export declare function storeOpen(entriesMax: number, bytesMax: number, ttlMs: number): number
+export declare function storeOpen(entriesMax: number, bytesMax: number, ttlMs: number, name?: string | undefined | null): number
 
 /**
  * Keeps head and body under a key of an owner, in place of what it had; of key and head only so many bytes count. What is larger

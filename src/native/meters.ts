@@ -12,6 +12,25 @@ export const meter = {
   close: native.meterClose,
 };
 
+/** A meter that was opened. */
+export interface OpenedMeter {
+  readonly id: number;
+  /** Nothing was taken from it yet; otherwise another thread had opened it. */
+  readonly fresh: boolean;
+}
+
+/**
+ * Opens a meter that threads share by its name, until each has closed it. If it is open already it gets these settings.
+ * @param name undefined: it is the caller's alone
+ */
+export function openNamedMeter(
+  name: string | undefined,
+  ...[table, algorithm, capacity, rate, softShare, nowMs]: Parameters<typeof meter.open>
+): OpenedMeter {
+  const id = native.meterOpen(table, algorithm, capacity, rate, softShare, nowMs, name);
+  return { id: Math.abs(id), fresh: id > 0 };
+}
+
 /** Algorithms for `meter.open`; `src/exchange/algorithm.ts` says what each is to the rest. */
 export const MeterAlgorithm = native.MeterAlgorithm;
 /** One of them. */

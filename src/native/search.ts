@@ -77,11 +77,11 @@ function decisionAt(from: Float64Array, at: number): Decision {
  */
 export const search = {
   /**
-   * Opens an empty index; gives its id.
+   * Opens an empty index, or the one that is open under this name; gives its id.
    * @param dimensions of its vectors, 1 to 4096; 256 for the built-in embedder's
    */
-  open: (bytesMax: number, vectorDimensions: number = dimensions): number =>
-    native.searchOpen(bytesMax, vectorDimensions),
+  open: (bytesMax: number, vectorDimensions: number = dimensions, name?: string): number =>
+    native.searchOpen(bytesMax, vectorDimensions, name),
   /** Changes the bound in bytes; the longest unused entries that no longer fit go. */
   set: native.searchSet,
   /** Closes an index. Its id is never used again. */

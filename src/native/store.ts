@@ -30,6 +30,8 @@ export interface StoreEntry {
 export const store = {
   open: native.storeOpen,
   set: native.storeSet,
+  /** Makes room for what a user of the store, by its number, keeps of the same memory elsewhere. */
+  makeRoom: native.storeMakeRoom,
   size: native.storeSize,
   bytes: native.storeBytes,
   /** Takes entries out as records, until these have so many bytes; empty if none are left. */

@@ -58,13 +58,14 @@ impl From<BreakerSettings> for Settings {
     }
 }
 
-/// Opens (in the sense of: makes) a closed breaker and gives its id, which is never used again.
+/// Opens (in the sense of: makes) a closed breaker and gives its id, which is never used again. `name`: threads that open
+/// one of the same name share it, until all have closed it.
 ///
 /// Throws on settings that are out of range.
 #[napi(catch_unwind)]
-pub fn breaker_open(settings: BreakerSettings) -> Result<u32> {
+pub fn breaker_open(settings: BreakerSettings, name: Option<String>) -> Result<u32> {
     let breaker = Breaker::new(settings.into()).map_err(bad_settings)?;
-    BREAKERS.open(breaker).ok_or_else(|| invalid("too many breakers"))
+    BREAKERS.open(name.as_deref(), breaker).ok_or_else(|| invalid("too many breakers"))
 }
 
 /// Changes a breaker's settings and keeps its state.

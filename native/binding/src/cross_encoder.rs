@@ -31,7 +31,7 @@ impl Task for Open {
     }
 
     fn resolve(&mut self, _: Env, model: CrossEncoder) -> Result<u32> {
-        MODELS.open(Arc::new(model)).ok_or_else(|| invalid("too many cross-encoders"))
+        MODELS.open(None, Arc::new(model)).ok_or_else(|| invalid("too many cross-encoders"))
     }
 }
 

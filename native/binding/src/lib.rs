@@ -4,6 +4,7 @@
 //! each function catches it, since one that left a function called by Node would end the process.
 
 pub mod breaker;
+pub mod claims;
 pub mod cross_encoder;
 pub mod digest;
 pub mod inspect;
@@ -16,6 +17,7 @@ pub mod reply;
 pub mod retry_budget;
 pub mod scanner;
 pub mod search;
+pub mod socket;
 pub mod store;
 
 use napi::{Error, Result, Status};

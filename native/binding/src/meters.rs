@@ -19,10 +19,11 @@ pub(crate) fn with<T>(table: u32, work: impl FnOnce(&mut Meters) -> T) -> Result
     TABLES.with(table, work).map_err(|_| invalid("no such table of meters"))
 }
 
-/// Opens an empty table of meters and gives its number, which is never used again.
+/// Opens an empty table of meters and gives its number, which is never used again. `name`: threads that open one of the
+/// same name share it, until all have closed it.
 #[napi(catch_unwind)]
-pub fn meters_open() -> Result<u32> {
-    TABLES.open(Meters::new()).ok_or_else(|| invalid("too many tables of meters"))
+pub fn meters_open(name: Option<String>) -> Result<u32> {
+    TABLES.open(name.as_deref(), Meters::new()).ok_or_else(|| invalid("too many tables of meters"))
 }
 
 /// Closes a table with all its meters.
@@ -41,8 +42,11 @@ pub(crate) const UNKNOWN: &str = "no such meter";
 
 /// Opens a meter that nothing was taken from, and gives its id, which is never used again.
 ///
-/// `rate`: refill or drain per second, or the window's ms; else ignored. Throws where a number makes no sense.
+/// `rate`: refill or drain per second, or the window's ms; else ignored. `name`: if one of that name is open, it gets
+/// these settings, and the result is minus its id; it stays until it is closed as often as it was opened.
+/// Throws where a number makes no sense.
 #[napi(catch_unwind)]
+#[allow(clippy::too_many_arguments)]
 pub fn meter_open(
     table: u32,
     algorithm: MeterAlgorithm,
@@ -50,10 +54,15 @@ pub fn meter_open(
     rate: f64,
     soft_share: f64,
     now_ms: f64,
+    name: Option<String>,
 ) -> Result<f64> {
     let settings = Settings { capacity, rate, soft_share };
     let meter = Meter::new(algorithm.into(), settings, now_ms).map_err(bad_rate)?;
-    with(table, |meters| meters.open(meter))?.ok_or_else(|| invalid("too many meters"))
+    let opened = with(table, |meters| match name {
+        None => meters.open(meter),
+        Some(name) => meters.open_named(&name, meter, settings, now_ms),
+    })?;
+    opened.ok_or_else(|| invalid("too many meters"))
 }
 
 /// Changes a meter's capacity, rate (not a window's length) and soft share; its level stays.
@@ -141,7 +150,7 @@ pub fn meter_changed(table: u32, mut out: Float64ArraySlice) -> Result<u32> {
     with(table, |meters| meters.changed(out) as u32)
 }
 
-/// Closes a meter.
+/// Closes a meter; one with a name stays for those who hold it still.
 ///
 /// Throws on an unknown id.
 #[napi(catch_unwind)]

@@ -20,11 +20,12 @@ fn bad_budget(_: BadBudget) -> Error {
 /// Opens a retry budget and gives its id, which is never used again.
 ///
 /// Over ten seconds, calls beyond the first may be `ratio` of the requests, or `minPerSecond` if that is more.
+/// `name`: threads that open one of the same name share it, until all have closed it.
 /// Throws unless both are finite and at least 0.
 #[napi(catch_unwind)]
-pub fn retries_open(ratio: f64, min_per_second: f64) -> Result<u32> {
+pub fn retries_open(ratio: f64, min_per_second: f64, name: Option<String>) -> Result<u32> {
     let budget = RetryBudget::new(ratio, min_per_second).map_err(bad_budget)?;
-    BUDGETS.open(budget).ok_or_else(|| invalid("too many budgets"))
+    BUDGETS.open(name.as_deref(), budget).ok_or_else(|| invalid("too many budgets"))
 }
 
 /// Changes a budget's numbers; what was counted stays.

@@ -5,7 +5,8 @@ use napi::bindgen_prelude::{Buffer, Float32ArraySlice, Float64ArraySlice};
 use napi_derive::napi;
 use sidegate_core::search::decide::{Decision, REASONS, Side, decide, decide_exactly, features_of};
 use sidegate_core::search::features::names;
-use sidegate_core::search::index::{CANDIDATES_MAX, Candidate, DIMENSIONS_MAX, Index};
+use sidegate_core::search::index::{CANDIDATES_MAX, DIMENSIONS_MAX, Index};
+use sidegate_core::search::judge::{Candidate, judge, served};
 use sidegate_core::search::table::{DIMENSIONS, table};
 use sidegate_core::search::vector::Vector;
 use sidegate_core::shared::registry::Registry;
@@ -51,16 +52,16 @@ fn vector_of(text: &str, given: Option<&[f32]>) -> Option<Vector> {
 }
 
 /// Opens an empty index and gives its id, which is never used again. `dimensions`: of its vectors, 256 for those of
-/// the built-in table.
+/// the built-in table. `name`: threads that open one of the same name share it, until all have closed it.
 ///
 /// Throws unless `bytesMax` is at least 0 and `dimensions` are from 1 to 4096.
 #[napi(catch_unwind)]
-pub fn search_open(bytes_max: f64, dimensions: u32) -> Result<u32> {
+pub fn search_open(bytes_max: f64, dimensions: u32, name: Option<String>) -> Result<u32> {
     if !(1..=DIMENSIONS_MAX).contains(&(dimensions as usize)) {
         return Err(invalid("dimensions must be from 1 to 4096"));
     }
     let index = Index::new(bytes_of(bytes_max)?, dimensions as usize);
-    INDEXES.open(index).ok_or_else(|| invalid("too many indexes"))
+    INDEXES.open(name.as_deref(), index).ok_or_else(|| invalid("too many indexes"))
 }
 
 /// Changes an index's bound; the longest unused entries that no longer fit go.
@@ -136,7 +137,15 @@ pub fn search_find(
     let (scope, text) = two(bytes, scope_length, text_length)?;
     let count = (out.len() / REGISTERS).min(CANDIDATES_MAX);
     let found = match vector_of(text, vector.as_deref()) {
-        Some(vector) => with(id, |index| index.find(scope, text, &vector, count))?,
+        Some(vector) => {
+            let alike = with(id, |index| index.nearest(scope, &vector, count))?;
+            // Judging takes longer than the search, and needs nothing of the index.
+            let found = judge(text, &alike);
+            if let Some(entry) = served(&found) {
+                with(id, |index| index.used(entry))?;
+            }
+            found
+        }
         None => with(id, |_| Vec::new())?,
     };
     // SAFETY: the other arrays are not looked at any more, so this is the only view even of memory they share.

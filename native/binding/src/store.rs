@@ -3,6 +3,7 @@
 use napi::Result;
 use napi::bindgen_prelude::{Buffer, Uint8ArraySlice, Uint32ArraySlice};
 use napi_derive::napi;
+use sidegate_core::shared::entry::{Key, Value};
 use sidegate_core::shared::registry::Registry;
 use sidegate_core::shared::store::{Bounds, Store};
 
@@ -21,13 +22,14 @@ fn bounds(entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Result<Bounds> {
     Ok(Bounds { entries_max: entries_max as usize, bytes_max: bytes_max as u64, ttl_ms })
 }
 
-/// Opens an empty store and gives its id, which is never used again.
+/// Opens an empty store and gives its id, which is never used again. `name`: threads that open one of the same name share
+/// it.
 ///
 /// Throws unless `bytesMax` and `ttlMs` are numbers of at least 0.
 #[napi(catch_unwind)]
-pub fn store_open(entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Result<u32> {
+pub fn store_open(entries_max: u32, bytes_max: f64, ttl_ms: f64, name: Option<String>) -> Result<u32> {
     let store = Store::new(bounds(entries_max, bytes_max, ttl_ms)?);
-    STORES.open(store).ok_or_else(|| invalid("too many stores"))
+    STORES.open(name.as_deref(), store).ok_or_else(|| invalid("too many stores"))
 }
 
 /// Changes a store's bounds; what no longer fits goes: of the owner that holds most the longest unused entry.
@@ -37,6 +39,17 @@ pub fn store_open(entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Result<u32> 
 pub fn store_set(id: u32, entries_max: u32, bytes_max: f64, ttl_ms: f64) -> Result<()> {
     let bounds = bounds(entries_max, bytes_max, ttl_ms)?;
     with(id, |store| store.set(bounds))
+}
+
+/// Makes room for what a user of the store keeps of the same memory elsewhere: so many bytes from now on.
+///
+/// Throws on an unknown id, and unless `bytes` is a number of at least 0.
+#[napi(catch_unwind)]
+pub fn store_make_room(id: u32, user: u32, bytes: f64) -> Result<()> {
+    if bytes.is_nan() || bytes < 0.0 {
+        return Err(invalid("bytes must be a number of at least 0"));
+    }
+    with(id, |store| store.make_room(user, bytes as u64))
 }
 
 /// The first bytes of an array that is used again and again.
@@ -59,21 +72,20 @@ pub fn store_get(
     mut out: Uint8ArraySlice,
 ) -> Result<bool> {
     require_room(lengths.len(), 2)?;
-    let key = beginning(key, key_length)?;
-    with(id, |store| {
-        let Some(entry) = store.get(owner, key, now_ms) else { return false };
-        // SAFETY: this call alone looks at the two arrays, one after the other.
-        let heads = unsafe { lengths.as_mut() };
-        heads[0] = entry.head().len() as u32;
-        heads[1] = entry.body().len() as u32;
-        let bytes = entry.bytes();
-        if bytes.len() <= out.len() {
-            // SAFETY: as above.
-            let room = unsafe { out.as_mut() };
-            room[..bytes.len()].copy_from_slice(bytes);
-        }
-        true
-    })
+    let key = Key::new(beginning(key, key_length)?);
+    // Copied when the store's lock is free again.
+    let Some(entry) = with(id, |store| store.get(owner, &key, now_ms).cloned())? else { return Ok(false) };
+    // SAFETY: this call alone looks at the two arrays, one after the other.
+    let heads = unsafe { lengths.as_mut() };
+    heads[0] = entry.head().len() as u32;
+    heads[1] = entry.body().len() as u32;
+    let bytes = entry.bytes();
+    if bytes.len() <= out.len() {
+        // SAFETY: as above.
+        let room = unsafe { out.as_mut() };
+        room[..bytes.len()].copy_from_slice(bytes);
+    }
+    Ok(true)
 }
 
 /// Keeps head and body under a key of an owner, in place of what it had; of key and head only so many bytes count. What is larger
@@ -92,8 +104,9 @@ pub fn store_put(
     body: &[u8],
     now_ms: f64,
 ) -> Result<()> {
-    let (key, head) = (beginning(key, key_length)?, beginning(head, head_length)?);
-    with(id, |store| store.put(owner, key, head, body, now_ms))
+    let key = Key::new(beginning(key, key_length)?);
+    let value = Value::new(beginning(head, head_length)?, body);
+    with(id, |store| store.put(owner, key, value, now_ms))
 }
 
 /// Takes entries out as records for a snapshot, of each owner the longest unused first, until these have so many bytes;

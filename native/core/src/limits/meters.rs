@@ -1,6 +1,8 @@
 //! All meters of the process, and the decision over those that apply to a request: it passes all of them, or
 //! none is charged.
 
+use std::collections::HashMap;
+
 use crate::limits::decision::Decision;
 use crate::limits::entry::{Asked, CHANGED, ENTRY, SETTLE, SWEEP, Settled, Swept, ask, told};
 use crate::limits::meter::Meter;
@@ -21,15 +23,20 @@ pub enum Fault {
 pub(crate) struct Slot {
     pub(crate) generation: u32,
     pub(crate) meter: Option<Meter>,
+    /// The name it was opened under, and so often it was, and not closed since.
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) holders: u32,
     /// Already listed in `changed`, perhaps for a meter that has been closed since.
-    changed: bool,
+    pub(crate) changed: bool,
 }
 
 /// The table. An id is never reused, so a late caller can't reach another meter.
 #[derive(Default)]
 pub struct Meters {
     pub(crate) slots: Vec<Slot>,
-    free: Vec<u32>,
+    pub(crate) free: Vec<u32>,
+    /// Slots of the meters that have a name.
+    pub(crate) named: HashMap<Box<str>, u32>,
     /// Slots of budgets whose sums changed since they were last read, each once, as they may never be read.
     changed: Vec<u32>,
     /// Whether Redis is unreachable, so that each pod uses its own share of shared limits.
@@ -42,42 +49,8 @@ pub struct Meters {
 
 impl Meters {
     /// An empty table.
-    pub const fn new() -> Self {
-        Meters {
-            slots: Vec::new(),
-            free: Vec::new(),
-            changed: Vec::new(),
-            alone: false,
-            listed: Vec::new(),
-            urgent: false,
-        }
-    }
-
-    /// Adds a meter; returns its id, a whole number above 0. `None` while [`OPEN_MAX`] are open.
-    pub fn open(&mut self, meter: Meter) -> Option<f64> {
-        let index = match self.free.pop() {
-            Some(index) => index,
-            None if self.slots.len() >= OPEN_MAX => return None,
-            None => {
-                self.slots.push(Slot { generation: 0, meter: None, changed: false });
-                self.slots.len() as u32 - 1
-            }
-        };
-        let slot = &mut self.slots[index as usize];
-        slot.generation += 1;
-        slot.meter = Some(meter);
-        Some(id_of(slot.generation, index))
-    }
-
-    /// Closes a meter; false if there was none.
-    pub fn close(&mut self, id: f64) -> bool {
-        let Some(slot) = self.slot(id) else { return false };
-        slot.meter = None;
-        // A slot that has issued all its ids is not reused.
-        if slot.generation < u32::MAX {
-            self.free.push(index_of(id) as u32);
-        }
-        true
+    pub fn new() -> Self {
+        Meters::default()
     }
 
     /// The meter with this id.
@@ -322,21 +295,6 @@ mod tests {
         let mut never = entry(id, f64::INFINITY, 0);
         assert_eq!(meters.admit(&mut never, 0.0, 0.0), Ok(-1.0));
         assert_eq!((never[1], never[3]), (-1.0, 10.0));
-    }
-
-    #[test]
-    fn ids_are_never_used_twice_and_so_many_may_be_open() {
-        let mut meters = Meters::new();
-        let first = open(&mut meters, Algorithm::Concurrency, 1.0);
-        assert!(meters.close(first) && !meters.close(first));
-        let second = open(&mut meters, Algorithm::Concurrency, 1.0);
-        assert!(second > first && meters.get(first).is_none());
-        let mut settled = [first, 1.0, 1.0, 0.0];
-        meters.settle(&mut settled, 0.0);
-        let settings = Settings { capacity: 1.0, rate: 1.0, soft_share: 0.8 };
-        let meter = Meter::new(Algorithm::Concurrency, settings, 0.0).unwrap();
-        assert!((1..OPEN_MAX).all(|_| meters.open(meter.clone()).is_some()));
-        assert_eq!(meters.open(meter), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod lease;
 pub mod leases;
 pub mod meter;
 pub mod meters;
+mod opening;
 pub mod settings;
 pub mod sliding_window;
 pub mod terms;

@@ -5,39 +5,24 @@
 
 use std::collections::HashMap;
 
-use crate::search::decide::{Decision, Reason, Side, Verdict, glance, look};
 use crate::search::flat::{Flat, Row, Scratch};
+use crate::search::judge::{Alike, is_askable};
+#[cfg(test)]
+use crate::search::judge::{Candidate, judge, served};
 use crate::search::vector::Vector;
 use crate::shared::digest::sha256;
 use crate::shared::shares::Shares;
 
-/// Longer questions are neither stored nor looked up.
-pub const TEXT_CHARS_MAX: usize = 512;
 /// Vectors may have so many dimensions at most.
 pub const DIMENSIONS_MAX: usize = 4096;
 /// So many candidates are decided on at most.
 pub const CANDIDATES_MAX: usize = 16;
 /// Candidates less alike than this aren't looked at: hardly any of them was ever decided to be the same.
 const SIMILARITY_MIN: f32 = 0.25;
-/// So many candidates are looked at closely: the likeliest by what costs little. A third hardly ever asks the same.
-const LOOKS_MAX: usize = 2;
-/// Of a candidate that wasn't looked at.
-const UNSEEN: Decision = Decision { verdict: Verdict::Different, reason: Reason::Model, score: 0.0 };
 /// What an entry costs besides vector and text: its row, its links, its slots in tables.
 const ENTRY_OVERHEAD: usize = 176;
 /// What a scope costs besides its entries.
 const SCOPE_OVERHEAD: usize = 256;
-
-/// A stored question that may ask the same, and what was decided on it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Candidate {
-    /// The caller's number for it.
-    pub entry: u64,
-    /// How near its vector lies: the cosine, -1 to 1.
-    pub similarity: f32,
-    /// Whether it asks the same.
-    pub decision: Decision,
-}
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
@@ -134,47 +119,38 @@ impl Index {
         true
     }
 
-    /// The most alike stored questions of a scope, the surest first, and what is decided on each. Only the likeliest are
-    /// looked at closely, until one asks the same; on the others nothing is decided, so they don't. The first one, if it
-    /// asks the same, counts as used.
-    pub fn find(&mut self, scope: &[u8], text: &str, vector: &Vector, count: usize) -> Vec<Candidate> {
+    /// The most alike stored questions of a scope. They are copies, so that nobody waits for the index while they are
+    /// judged.
+    pub fn nearest(&mut self, scope: &[u8], vector: &Vector, count: usize) -> Vec<Alike> {
         let slot = self.by_key.get(&sha256(scope)).copied();
         let Some(Some(scope)) = slot.and_then(|slot| self.scopes.get(slot as usize)) else {
             return Vec::new();
         };
-        if !is_askable(text) {
-            return Vec::new();
-        }
-        let asked = Side::read(text);
         let near = scope.flat.nearest(vector, count.min(CANDIDATES_MAX), &mut self.scratch);
         let alike = near.iter().filter(|near| near.similarity >= SIMILARITY_MIN);
-        let mut glances: Vec<_> = alike
+        alike
             .map(|near| {
                 let row = scope.flat.row(near.row);
-                let cached = Side::read(&row.text);
-                let glance = glance(&cached, &asked);
-                (row.entry, near.similarity, cached, glance)
+                Alike { entry: row.entry, similarity: near.similarity, text: row.text.clone() }
             })
-            .collect();
-        glances.sort_by(|a, b| b.3.score().total_cmp(&a.3.score()));
-        let mut found: Vec<Candidate> = Vec::with_capacity(glances.len());
-        for (at, (entry, similarity, cached, glance)) in glances.into_iter().enumerate() {
-            let served = found.iter().any(|candidate| candidate.decision.verdict == Verdict::Same);
-            let decision = if served || at >= LOOKS_MAX { UNSEEN } else { look(glance, &cached, &asked) };
-            found.push(Candidate { entry, similarity, decision });
-        }
-        found.sort_by(|a, b| {
-            let (x, y) = (&a.decision, &b.decision);
-            x.verdict
-                .cmp(&y.verdict)
-                .then(y.score.total_cmp(&x.score))
-                .then(b.similarity.total_cmp(&a.similarity))
-        });
-        let served = found.first().filter(|first| first.decision.verdict == Verdict::Same);
-        if let Some((first, place)) = served.and_then(|first| Some((first, self.places.get(&first.entry)?))) {
-            self.order.get(place.owner, &first.entry);
+            .collect()
+    }
+
+    /// All that a look-up does, for tests.
+    #[cfg(test)]
+    pub(super) fn find(&mut self, scope: &[u8], text: &str, vector: &Vector, count: usize) -> Vec<Candidate> {
+        let found = judge(text, &self.nearest(scope, vector, count));
+        if let Some(entry) = served(&found) {
+            self.used(entry);
         }
         found
+    }
+
+    /// An entry was used, so it goes later than others.
+    pub fn used(&mut self, entry: u64) {
+        if let Some(place) = self.places.get(&entry) {
+            self.order.get(place.owner, &entry);
+        }
     }
 
     /// The question stored under a number.
@@ -249,13 +225,6 @@ impl Index {
             }
         }
     }
-}
-
-/// Whether a text may be stored and looked up.
-pub fn is_askable(text: &str) -> bool {
-    // A character has at most four bytes, so most texts needn't be counted.
-    let short = text.len() <= TEXT_CHARS_MAX || text.chars().count() <= TEXT_CHARS_MAX;
-    short && !text.trim().is_empty()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod flat;
 pub mod fnv;
 pub mod index;
 pub mod int8;
+pub mod judge;
 pub mod kernel;
 pub mod lexicon;
 pub mod model;

@@ -1,6 +1,8 @@
 //! What several other folders need, and what all threads of the process share.
 
+pub mod claims;
 pub mod digest;
+pub mod entry;
 pub mod records;
 pub mod registers;
 pub mod registry;

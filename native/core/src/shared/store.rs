@@ -4,8 +4,10 @@
 //! Outside the JavaScript heap, an evicted entry returns its memory at once, and no garbage collector has to
 //! move it.
 
-use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::sync::Arc;
 
+use crate::shared::entry::{ENTRY_OVERHEAD, Entry, Key, Value};
 use crate::shared::records::{Rest, push};
 use crate::shared::shares::Shares;
 
@@ -20,72 +22,42 @@ pub struct Bounds {
     pub ttl_ms: f64,
 }
 
-/// Memory of an entry besides its bytes: digest, links, table slot, allocation.
-pub const ENTRY_OVERHEAD: u64 = 128;
-
-/// A stored value: a head for the owner's metadata, and a body.
-#[derive(Debug)]
-pub struct Entry {
-    bytes: Box<[u8]>,
-    head_length: usize,
-    expires_ms: f64,
-}
-
-impl Entry {
-    /// The owner's metadata.
-    pub fn head(&self) -> &[u8] {
-        &self.bytes[..self.head_length]
-    }
-
-    /// The body.
-    pub fn body(&self) -> &[u8] {
-        &self.bytes[self.head_length..]
-    }
-
-    /// Head and body, one after the other.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
 /// The store. Keys have any length and are identified by their SHA-256; each owner, any number, has its own.
 #[derive(Debug)]
 pub struct Store {
     shares: Shares<[u8; 32], Entry>,
     bounds: Bounds,
+    /// What each of several users of the store keeps of the same memory elsewhere.
+    elsewhere: HashMap<u32, u64>,
 }
 
 impl Store {
     /// An empty store.
     pub fn new(bounds: Bounds) -> Self {
-        Store { shares: Shares::default(), bounds }
+        Store { shares: Shares::default(), bounds, elsewhere: HashMap::new() }
     }
 
     /// The entry of a key, which becomes the most recently used. An expired one is removed.
-    pub fn get(&mut self, owner: u32, key: &[u8], now_ms: f64) -> Option<&Entry> {
-        let digest = digest(key);
-        if self.shares.peek(owner, &digest)?.expires_ms <= now_ms {
-            self.shares.pop(owner, &digest);
+    pub fn get(&mut self, owner: u32, Key(digest): &Key, now_ms: f64) -> Option<&Entry> {
+        if self.shares.peek(owner, digest)?.expires_ms <= now_ms {
+            self.shares.pop(owner, digest);
             return None;
         }
-        self.shares.get(owner, &digest)
+        self.shares.get(owner, digest)
     }
 
     /// Stores a value in place of the key's old one, and evicts what no longer fits. One that can never fit is not stored.
-    pub fn put(&mut self, owner: u32, key: &[u8], head: &[u8], body: &[u8], now_ms: f64) {
-        self.keep(owner, digest(key), [head, body], now_ms + self.bounds.ttl_ms);
+    pub fn put(&mut self, owner: u32, Key(digest): Key, value: Value, now_ms: f64) {
+        self.keep(owner, digest, value, now_ms + self.bounds.ttl_ms);
     }
 
-    fn keep(&mut self, owner: u32, digest: [u8; 32], [head, body]: [&[u8]; 2], expires_ms: f64) {
+    fn keep(&mut self, owner: u32, digest: [u8; 32], Value { bytes, head_length }: Value, expires_ms: f64) {
         self.shares.pop(owner, &digest);
-        let cost = (head.len() + body.len()) as u64 + ENTRY_OVERHEAD;
-        if self.bounds.entries_max == 0 || cost > self.bounds.bytes_max {
+        let cost = bytes.len() as u64 + ENTRY_OVERHEAD;
+        if self.bounds.entries_max == 0 || cost > self.bytes_max() {
             return;
         }
-        let mut bytes = Vec::with_capacity(head.len() + body.len());
-        bytes.extend_from_slice(head);
-        bytes.extend_from_slice(body);
-        let entry = Entry { bytes: bytes.into_boxed_slice(), head_length: head.len(), expires_ms };
+        let entry = Entry { bytes: Arc::new(bytes), head_length, expires_ms };
         self.shares.put(owner, digest, entry, cost);
         self.fit();
     }
@@ -116,7 +88,7 @@ impl Store {
             let Some(drained) = rest.record().and_then(read) else { return false };
             let expires_ms = (drained.expires_ms + shift_ms).min(now_ms + self.bounds.ttl_ms);
             if expires_ms > now_ms {
-                self.keep(drained.owner, drained.digest, drained.parts, expires_ms);
+                self.keep(drained.owner, drained.digest, drained.value, expires_ms);
             }
         }
         true
@@ -126,6 +98,20 @@ impl Store {
     pub fn set(&mut self, bounds: Bounds) {
         self.bounds = bounds;
         self.fit();
+    }
+
+    /// Makes room for what a user of the store keeps of the same memory elsewhere: so many bytes from now on.
+    pub fn make_room(&mut self, user: u32, bytes: u64) {
+        if bytes == 0 {
+            self.elsewhere.remove(&user);
+        } else {
+            self.elsewhere.insert(user, bytes);
+        }
+        self.fit();
+    }
+
+    fn bytes_max(&self) -> u64 {
+        self.bounds.bytes_max.saturating_sub(self.elsewhere.values().sum())
     }
 
     /// Number of entries.
@@ -144,7 +130,8 @@ impl Store {
     }
 
     fn fit(&mut self) {
-        while self.len() > self.bounds.entries_max || self.bytes() > self.bounds.bytes_max {
+        let bytes_max = self.bytes_max();
+        while self.len() > self.bounds.entries_max || self.bytes() > bytes_max {
             if self.shares.pop_oldest().is_none() {
                 break;
             }
@@ -153,43 +140,37 @@ impl Store {
 }
 
 /// An entry as a record has it.
-struct Drained<'a> {
+struct Drained {
     owner: u32,
     digest: [u8; 32],
     expires_ms: f64,
-    parts: [&'a [u8]; 2],
+    value: Value,
 }
 
-fn read(mut record: Rest<'_>) -> Option<Drained<'_>> {
+fn read(mut record: Rest<'_>) -> Option<Drained> {
     let (owner, digest) = (record.u32()?, record.array()?);
     let expires_ms = f64::from_le_bytes(record.array()?);
     let head_length = record.u32()?;
     let head = record.take(head_length as usize)?;
-    expires_ms.is_finite().then_some(Drained { owner, digest, expires_ms, parts: [head, record.0] })
-}
-
-fn digest(key: &[u8]) -> [u8; 32] {
-    Sha256::digest(key).into()
+    expires_ms.is_finite().then(|| Drained { owner, digest, expires_ms, value: Value::new(head, record.0) })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
     use proptest::prelude::*;
 
     const WIDE: Bounds = Bounds { entries_max: 100, bytes_max: 1 << 20, ttl_ms: 1000.0 };
 
     fn body(store: &mut Store, key: &str, now_ms: f64) -> Option<Vec<u8>> {
-        store.get(0, key.as_bytes(), now_ms).map(|entry| entry.body().to_vec())
+        store.get(0, &Key::new(key.as_bytes()), now_ms).map(|entry| entry.body().to_vec())
     }
 
     #[test]
     fn gives_back_head_and_body() {
         let mut store = Store::new(WIDE);
-        store.put(0, b"key", b"head", b"body", 0.0);
-        let entry = store.get(0, b"key", 999.0).unwrap();
+        store.put(0, Key::new(b"key"), Value::new(b"head", b"body"), 0.0);
+        let entry = store.get(0, &Key::new(b"key"), 999.0).unwrap();
         assert_eq!(
             (entry.head(), entry.body(), entry.bytes()),
             (&b"head"[..], &b"body"[..], &b"headbody"[..])
@@ -199,12 +180,30 @@ mod tests {
     }
 
     #[test]
+    fn what_users_keep_elsewhere_is_room_that_is_not_there() {
+        let mut store = Store::new(Bounds { bytes_max: 4 * (ENTRY_OVERHEAD + 1), ..WIDE });
+        for key in [b"a", b"b", b"c", b"d"] {
+            store.put(0, Key::new(key), Value::new(b"", b"1"), 0.0);
+        }
+        store.make_room(0, ENTRY_OVERHEAD);
+        assert_eq!((store.len(), body(&mut store, "a", 0.0)), (3, None));
+        store.make_room(1, ENTRY_OVERHEAD);
+        store.make_room(1, ENTRY_OVERHEAD + 3);
+        assert_eq!(store.len(), 1);
+        store.make_room(0, 0);
+        store.put(0, Key::new(b"e"), Value::new(b"", b"1"), 0.0);
+        assert_eq!(store.len(), 2);
+        store.make_room(0, u64::MAX - 1000);
+        assert_eq!((store.len(), store.bytes()), (0, 0));
+    }
+
+    #[test]
     fn what_was_drained_fills_another() {
         let mut store = Store::new(WIDE);
-        store.put(1, b"a", b"head", b"one", 0.0);
-        store.put(2, b"a", b"", b"two", 400.0);
-        store.put(2, b"b", b"", b"three", 500.0);
-        assert!(store.get(2, b"a", 500.0).is_some());
+        store.put(1, Key::new(b"a"), Value::new(b"head", b"one"), 0.0);
+        store.put(2, Key::new(b"a"), Value::new(b"", b"two"), 400.0);
+        store.put(2, Key::new(b"b"), Value::new(b"", b"three"), 500.0);
+        assert!(store.get(2, &Key::new(b"a"), 500.0).is_some());
         let mut records = Vec::new();
         loop {
             let some = store.drain(1);
@@ -221,11 +220,11 @@ mod tests {
 
         // The first one expires at 1000 of the old clock, which is -500 of the new one.
         assert!(store.fill(&records, -1500.0, -450.0));
-        assert!(store.get(1, b"a", -450.0).is_none());
-        let entry = store.get(2, b"a", -101.0).unwrap();
+        assert!(store.get(1, &Key::new(b"a"), -450.0).is_none());
+        let entry = store.get(2, &Key::new(b"a"), -101.0).unwrap();
         assert_eq!(entry.body(), b"two");
-        assert!(store.get(2, b"a", -100.0).is_none());
-        assert!(store.get(2, b"b", -1.0).is_some());
+        assert!(store.get(2, &Key::new(b"a"), -100.0).is_none());
+        assert!(store.get(2, &Key::new(b"b"), -1.0).is_some());
         let mut narrow = Store::new(Bounds { entries_max: 1, ..WIDE });
         assert!(narrow.fill(&records, 0.0, 500.0) && narrow.len() == 1);
     }
@@ -233,10 +232,10 @@ mod tests {
     #[test]
     fn the_longest_unused_goes_first() {
         let mut store = Store::new(Bounds { entries_max: 2, ..WIDE });
-        store.put(0, b"a", b"", b"1", 0.0);
-        store.put(0, b"b", b"", b"2", 0.0);
+        store.put(0, Key::new(b"a"), Value::new(b"", b"1"), 0.0);
+        store.put(0, Key::new(b"b"), Value::new(b"", b"2"), 0.0);
         assert!(body(&mut store, "a", 1.0).is_some());
-        store.put(0, b"c", b"", b"3", 1.0);
+        store.put(0, Key::new(b"c"), Value::new(b"", b"3"), 1.0);
         assert_eq!(body(&mut store, "b", 2.0), None);
         assert!(body(&mut store, "a", 2.0).is_some() && body(&mut store, "c", 2.0).is_some());
     }
@@ -245,21 +244,21 @@ mod tests {
     fn what_never_fits_is_not_kept_and_takes_nothing_with_it() {
         let bytes_max = 2 * ENTRY_OVERHEAD + 8;
         let mut store = Store::new(Bounds { bytes_max, ..WIDE });
-        store.put(0, b"a", b"", b"1234", 0.0);
-        store.put(0, b"b", b"", &[0; 4096], 0.0);
+        store.put(0, Key::new(b"a"), Value::new(b"", b"1234"), 0.0);
+        store.put(0, Key::new(b"b"), Value::new(b"", &[0; 4096]), 0.0);
         assert!(body(&mut store, "a", 0.0).is_some());
         store.set(Bounds { entries_max: 0, ..WIDE });
         assert_eq!((store.len(), store.bytes()), (0, 0));
-        store.put(0, b"a", b"", b"1", 0.0);
+        store.put(0, Key::new(b"a"), Value::new(b"", b"1"), 0.0);
         assert!(store.is_empty());
     }
 
     #[test]
     fn an_owner_has_its_own_keys() {
         let mut store = Store::new(WIDE);
-        store.put(1, b"key", b"", b"one", 0.0);
-        store.put(2, b"key", b"", b"two", 0.0);
-        let mut body = |owner| store.get(owner, b"key", 0.0).map(|entry| entry.body().to_vec());
+        store.put(1, Key::new(b"key"), Value::new(b"", b"one"), 0.0);
+        store.put(2, Key::new(b"key"), Value::new(b"", b"two"), 0.0);
+        let mut body = |owner| store.get(owner, &Key::new(b"key"), 0.0).map(|entry| entry.body().to_vec());
         assert_eq!((body(1), body(2), body(3)), (Some(b"one".to_vec()), Some(b"two".to_vec()), None));
         assert_eq!(store.len(), 2);
     }
@@ -276,11 +275,11 @@ mod tests {
             for (owner, key, length) in puts {
                 // The owner 0 stores ten keys at most.
                 let key = if owner == 0 { key % 10 } else { key };
-                store.put(owner, &[key], b"", &vec![0; if owner == 0 { length % 200 } else { length }], 0.0);
+                store.put(owner, Key::new(&[key]), Value::new(b"", &vec![0; if owner == 0 { length % 200 } else { length }]), 0.0);
                 if owner == 0 { small.insert(key, length % 200); }
                 prop_assert!(store.bytes() <= bytes_max);
                 for (key, length) in &small {
-                    prop_assert_eq!(store.get(0, &[*key], 0.0).map(|entry| entry.body().len()), Some(*length));
+                    prop_assert_eq!(store.get(0, &Key::new(&[*key]), 0.0).map(|entry| entry.body().len()), Some(*length));
                 }
             }
         }
@@ -300,12 +299,12 @@ mod tests {
                 now_ms += f64::from(pause);
                 let at = list.iter().position(|(known, ..)| *known == key);
                 if action == 0 {
-                    let found = store.get(0, &[key], now_ms).map(|entry| entry.body().len());
+                    let found = store.get(0, &Key::new(&[key]), now_ms).map(|entry| entry.body().len());
                     let kept = at.map(|at| list.remove(at)).filter(|(.., ends)| *ends > now_ms);
                     prop_assert_eq!(found, kept.map(|(_, length, _)| length));
                     list.extend(kept);
                 } else {
-                    store.put(0, &[key], b"", &vec![0; length], now_ms);
+                    store.put(0, Key::new(&[key]), Value::new(b"", &vec![0; length]), now_ms);
                     if let Some(at) = at { list.remove(at); }
                     if entries_max > 0 && length as u64 + ENTRY_OVERHEAD <= bytes_max {
                         list.push((key, length, now_ms + 500.0));
