@@ -226,7 +226,7 @@ async function serve(
   const sink = createLog(config.observe.log, 1, config.observe.logTime === 'iso');
   const onKeyRefused: Hook = { call: () => {} };
   const world = { ...realWorld, terminal: shell.terminal, onKeyRefused: () => onKeyRefused.call() };
-  const sidecar = await startSidecar(config, sink.log, world);
+  const sidecar = await startSidecar(config, sink.log, world, sink.pass);
   const watcher = await onReady(sidecar, sink, onKeyRefused);
   await new Promise<void>((resolve) => {
     shell.onSignal('SIGTERM', resolve);

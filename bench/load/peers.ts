@@ -22,7 +22,7 @@ function stayAwake(): void {
 
 process.on('message', async (order: PeersOrder) => {
   if (order === 'count') return void process.send?.({ requests: requestsAnswered() });
-  running = true;
+  running = process.env.PEERS_SLEEP !== '1';
   setPace(order.streams ?? usualStreams);
   stayAwake();
   const report = await run(order);

@@ -60,6 +60,8 @@ export interface ServerOptions {
   /** Settings of `observe` and `cache` in place of the template's. */
   readonly observe?: object;
   readonly cache?: object;
+  /** Threads that serve; 1 unless it is said. */
+  readonly workers?: number;
 }
 
 function canPin(): boolean {
@@ -92,15 +94,19 @@ export interface Peers {
   stop(): void;
 }
 
-/** Starts a program of this folder on the cores that the server under test doesn't have. */
-export function forkBeside(file: string): ChildProcess {
-  const [execPath = process.execPath, ...execArgv] = [...onCores(otherCores, true), process.execPath];
-  return fork(new URL(file, import.meta.url), { execPath, execArgv, stdio: 'inherit' });
+/**
+ * Starts a program of this folder on the cores that the server under test doesn't have.
+ * @param sharing the server isn't pinned, and needs all cores: the program sleeps when there is nothing to do
+ */
+export function forkBeside(file: string, sharing = false): ChildProcess {
+  const [execPath = process.execPath, ...execArgv] = [...onCores(otherCores, !sharing), process.execPath];
+  const env = sharing ? { ...process.env, PEERS_SLEEP: '1' } : process.env;
+  return fork(new URL(file, import.meta.url), { execPath, execArgv, env, stdio: 'inherit' });
 }
 
-/** Starts the peers. */
-export async function startPeers(): Promise<Peers> {
-  const child = forkBeside('peers.ts');
+/** Starts the peers. @param sharing as of `forkBeside` */
+export async function startPeers(sharing = false): Promise<Peers> {
+  const child = forkBeside('peers.ts', sharing);
   const [{ port }] = (await once(child, 'message')) as [{ port: number }];
   const ask = async <T>(order: PeersOrder): Promise<T> => {
     child.send(order);
@@ -271,7 +277,7 @@ export async function startSidegate(options: ServerOptions): Promise<Server> {
   const config = `${work}sidegate-${port}.yaml`;
   writeFileSync(
     config,
-    template
+    `workers: ${options.workers ?? 1}\n${template}`
       .replace(/\$\{(\w+)\}/g, (_, name: string) => String(values[name]))
       .replace(/^(observe|cache): .*$/gm, (line, name: 'observe' | 'cache') =>
         options[name] === undefined ? line : `${name}: ${JSON.stringify(options[name])}`,

@@ -363,7 +363,7 @@ export declare function leaseAsks(table: number, id: number, cost: number, nowMs
 export declare function leaseDetach(table: number, id: number): void
 
 /**
- * Has pods share the limit of a meter that nothing was taken from.
+ * Has pods share the limit of a meter that nothing was taken from; one that they share stays as it is.
  *
  * `share`: this process' part of it while Redis is gone; `equal`: an equal part; both above 0 and at most 1.
  * `advance`: what it may admit before the first grant. Throws on an unknown id, and where a number makes no
@@ -938,6 +938,7 @@ export declare namespace leaseSize {
 }
 
 export declare namespace meterAsk {
+  export const ALONE: number
   export const OBSERVED: number
   export const QUIET: number
   export const SPENT: number

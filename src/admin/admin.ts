@@ -1,7 +1,6 @@
 /** The admin port: health, readiness, metrics, stored keys and the dashboard. Errors are problem+json (RFC 9457). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';
-import type { Registry } from 'prom-client';
 import { createServer, hostName, urlOf } from '../base/node-http.ts';
 import type { Config } from '../config/schema.ts';
 import { answerCache, type CacheAdmin } from './cache.ts';
@@ -20,7 +19,8 @@ export interface AdminPort {
 export interface AdminView {
   /** False while draining. */
   ready(): boolean;
-  readonly registry: Registry;
+  /** The metrics, for Prometheus. */
+  readonly metrics: { readonly contentType: string; text(): Promise<string> };
   readonly keys: KeysAdmin;
   readonly limits: LimitsAdmin;
   readonly cache: CacheAdmin;
@@ -109,6 +109,7 @@ async function answer(
   if (isForeign(req)) {
     return problem(res, 403, 'Origin refused', 'Web pages may not read the admin port.');
   }
+  if (path === '/cache' || path.startsWith('/api/')) await view.dashboard.refresh();
   const reply = await managed(req, path, view);
   if (reply !== null) {
     if ('problem' in reply) return problem(res, reply.status, reply.problem, reply.detail, reply.headers);
@@ -122,8 +123,8 @@ async function answer(
   if (path === '/healthz') return plain(res, 200, 'ok\n');
   if (path === '/readyz') return view.ready() ? plain(res, 200, 'ready\n') : plain(res, 503, 'draining\n');
   if (path === '/metrics') {
-    const text = await view.registry.metrics();
-    res.writeHead(200, { 'content-type': view.registry.contentType });
+    const text = await view.metrics.text();
+    res.writeHead(200, { 'content-type': view.metrics.contentType });
     res.end(text);
     return;
   }
@@ -139,7 +140,7 @@ async function answer(
 async function managed(req: IncomingMessage, path: string, view: AdminView): Promise<AdminAnswer | null> {
   if (path === '/keys' || path.startsWith('/keys/')) return answerKeys(req, path, view.keys);
   if (path === '/limits') return answerLimits(req, view.limits);
-  return path === '/cache' ? answerCache(req, view.cache) : null;
+  return path === '/cache' ? await answerCache(req, view.cache) : null;
 }
 
 /** Whether a request comes from a page of another origin. The dashboard's own page sends its origin with a POST. */

@@ -12,11 +12,11 @@ export interface CacheAdmin {
   size(): { readonly entries: number; readonly bytes: number };
   places(): readonly PlaceView[];
   /** Makes entries unreachable. */
-  purge(what: Purge): void;
+  purge(what: Purge): Promise<void>;
 }
 
 /** Answers a request for `/cache`. */
-export function answerCache(req: IncomingMessage, admin: CacheAdmin): AdminAnswer {
+export async function answerCache(req: IncomingMessage, admin: CacheAdmin): Promise<AdminAnswer> {
   const refused = refuseStranger(req, admin.token(), 'The cache is not shown');
   if (refused !== null) return refused;
   if (req.method === 'GET') return { status: 200, body: { ...admin.size(), places: admin.places() } };
@@ -26,7 +26,7 @@ export function answerCache(req: IncomingMessage, admin: CacheAdmin): AdminAnswe
   }
   const what = purgeOf(new URLSearchParams((req.url ?? '').split('?')[1] ?? ''));
   if ('status' in what) return what;
-  admin.purge(what);
+  await admin.purge(what);
   return { status: 204, body: null };
 }
 

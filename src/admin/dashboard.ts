@@ -42,8 +42,10 @@ export interface LeaseState {
 export interface DashboardView {
   config(): Config;
   readonly dataUrl: () => string;
+  /** Has the view be that of all workers. */
+  refresh(): Promise<void>;
   readonly recent: Recent;
-  readonly spend: Spend;
+  readonly spend: Pick<Spend, 'rows'>;
   targets(): TargetView[];
   limits(max: number): LimitView[];
   ledger(): LedgerState | null;
@@ -131,7 +133,7 @@ export function createDashboard(view: DashboardView): Dashboard {
     const { text, newest } = first();
     if (watchers.size === 0) sent = newest;
     watchers.add(send);
-    timer ??= setInterval(tick, tickMs);
+    timer ??= setInterval(() => void view.refresh().then(tick), tickMs);
     send(text);
     res.once('close', () => {
       watchers.delete(send);

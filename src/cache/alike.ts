@@ -3,6 +3,7 @@
  * otherwise and ask the same. All else of the two requests must be equal to the byte.
  */
 import { hash } from 'node:crypto';
+import { type Shared, unshared } from '../base/shared.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { CacheLevel, StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
@@ -180,6 +181,10 @@ function readAsked(
   return { scope, text, normal: normalForm(text), place, maxAgeMs, embedder, vector: null };
 }
 
+/** The index of vectors of so many dimensions, that of all workers. */
+const openIndex = (bytesMax: number, dimensions: number, shared: Shared): number =>
+  search.open(bytesMax, dimensions, shared.name(`questions in ${dimensions} dimensions`));
+
 /**
  * @param random from 0 up to 1
  * @param verifier takes the closer look, where it has a model
@@ -192,13 +197,14 @@ export function createAlikeLevels(
   random: () => number,
   verifier: Pick<Verifier, 'ready' | 'wants' | 'verify'>,
   embedder: Omit<Embedder, 'update'>,
+  shared = unshared,
 ): AlikeLevels {
   let config = first;
   const bounds = boundsOf(first);
-  let index = search.open(bounds.bytesMax, embedder.dimensions);
+  let index = openIndex(bounds.bytesMax, embedder.dimensions, shared);
   let { dimensions } = embedder;
   // Leads from normal forms, and from the index's entries, to exact keys, and from other wordings to entries.
-  const links = store.open(bounds.entriesMax, bounds.bytesMax, bounds.ttlMs);
+  const links = store.open(bounds.entriesMax, bounds.bytesMax, bounds.ttlMs, shared.name('links'));
 
   const link = ({ owner }: Place, name: string, to: string, nowMs: number): void => {
     const bytes = Buffer.from(to);
@@ -323,7 +329,7 @@ export function createAlikeLevels(
       if (dimensions !== embedder.dimensions) {
         search.close(index);
         ({ dimensions } = embedder);
-        index = search.open(bytesMax, dimensions);
+        index = openIndex(bytesMax, dimensions, shared);
       } else search.set(index, bytesMax);
       store.set(links, entriesMax, bytesMax, ttlMs);
     },

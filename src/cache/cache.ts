@@ -2,7 +2,7 @@
  * Stage cache: answers identical requests from memory, those that come at once with one upstream call, and questions that
  * ask the same in other words. Every key includes a scope, and nothing is shared across scopes.
  */
-import { Refusal } from '../base/errors.ts';
+import { type Shared, unshared } from '../base/shared.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
@@ -10,7 +10,8 @@ import type { CacheLevel, StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { CacheNews, CachePeers, ToldQuestion } from '../exchange/shared-cache.ts';
 import { textCharsMax } from '../native/search.ts';
-import { alone, createFlights, type Join, type Seen } from '../store/flights.ts';
+import { noClaims, type OpenClaims } from '../store/claims.ts';
+import { alone, type Join, type Seen } from '../store/flights.ts';
 import type { RecordingMemory } from '../store/recording.ts';
 import { createReplyStore, type NotedReply, type ReplyStore, type StoreBounds } from '../store/replies.ts';
 import {
@@ -36,6 +37,7 @@ import { type CacheKey, type CacheScope, keyAgain, scopedKey } from './key.ts';
 import { createPlaces, isUsed, type Place, type PlaceView } from './places.ts';
 import { isPurged, joinTags, type Purge } from './purged.ts';
 import type { CacheSettings } from './settings.ts';
+import { createSingleFlight } from './single-flight.ts';
 import { createVerifier, readCrossEncoder, type VerifierDeps } from './verifier.ts';
 
 /** The request that a reply to be stored answers. */
@@ -86,8 +88,9 @@ export interface Cache extends Kept {
   /**
    * With `singleFlight`, joins an identical request in flight, or goes upstream for all that come meanwhile. If it fails there, each goes
    * itself. A request whose client disconnects goes on once others have joined it.
+   * @param nowMs monotonic ms
    */
-  share(key: CacheKey, exchange: Exchange): Seen | Join;
+  share(key: CacheKey, place: Place, exchange: Exchange, nowMs: number): Seen | Join;
   /** Memory of streams on their way into it, beside its entries. */
   readonly arriving: RecordingMemory;
   /** Adopts new settings. */
@@ -110,6 +113,9 @@ export interface CacheDeps extends EmbedderDeps {
   readonly peers: CachePeers;
   /** Reads the cross-encoder; by default the built-in one. */
   readonly readVerifier?: VerifierDeps['open'];
+  /** What workers share. */
+  readonly shared?: Shared;
+  readonly openClaims?: OpenClaims;
 }
 
 /** Streams on their way into the cache may take this part of the memory that entries have. */
@@ -138,10 +144,9 @@ const squeezed = (config: CacheSettings, share: number): CacheSettings => ({
   semantic: { ...config.semantic, bytesMax: config.semantic.bytesMax * share },
 });
 
-/** @param recordedBytes bytes taken by streams in flight */
-const boundsOf = (config: CacheSettings, recordedBytes: number): StoreBounds => ({
+const boundsOf = (config: CacheSettings): StoreBounds => ({
   entriesMax: isUsed(config) ? config.entriesMax : 0,
-  bytesMax: Math.max(0, config.bytesMax - recordedBytes),
+  bytesMax: config.bytesMax,
   ttlMs: config.ttlSeconds * 1000,
 });
 
@@ -232,10 +237,11 @@ interface Heard {
 /** Creates an empty cache. */
 export function createCache(config: CacheSettings, deps: CacheDeps): Cache {
   const { telemetry, random, peers, clock, readVerifier = readCrossEncoder } = deps;
+  const { shared = unshared, openClaims = noClaims } = deps;
   let configured = config;
   let share = 1;
   let current = config;
-  const store = createReplyStore(boundsOf(config, 0));
+  const store = createReplyStore(boundsOf(config), shared, 'cached replies');
   const places = createPlaces(config);
   const verifier = createVerifier({ telemetry, open: readVerifier });
   const adoptVerifier = (): void => {
@@ -248,21 +254,13 @@ export function createCache(config: CacheSettings, deps: CacheDeps): Cache {
     return reply === null || isPurged(place.purged, reply) ? null : reply;
   };
   const embedder = createEmbedder(config.semantic.embedder, deps);
-  const levels = createAlikeLevels(config, { get }, places, random, verifier, embedder);
+  const levels = createAlikeLevels(config, { get }, places, random, verifier, embedder, shared);
   const kept = createKept(store, levels, places, embedder);
-  const feedback = createFeedback();
-  const flights = createFlights({
-    // Those that join are requests in flight, which are bounded.
-    bounds: () => ({ ...current, joinersMax: Number.MAX_SAFE_INTEGER }),
-    storedBytes: () => store.bytes,
-    makeRoom: (recordedBytes) => store.resize(boundsOf(current, recordedBytes)),
-    afterFailure: 'all',
-    late: () =>
-      new Refusal('upstream_timeout', 'The identical request that this one waited for took too long.'),
-  });
+  const feedback = createFeedback(shared, places.of);
+  const flights = createSingleFlight({ settings: () => current, store, shared, openClaims });
   const adopt = (): void => {
     current = share === 1 ? configured : squeezed(configured, share);
-    store.resize(boundsOf(current, flights.recordedBytes));
+    store.resize(boundsOf(current));
     places.update(current);
     embedder.update(current.semantic.embedder);
     levels.update(current);
@@ -337,16 +335,10 @@ export function createCache(config: CacheSettings, deps: CacheDeps): Cache {
     drain: kept.drain,
     fill: kept.fill,
     places: places.view,
-    share(key, exchange) {
+    share(key, place, exchange, nowMs) {
       if (!current.singleFlight) return alone;
       // What was in flight when something was purged may be older than that.
-      const name = `${places.purges}\0${key}`;
-      const joined = flights.join(name);
-      if (joined !== null) return joined;
-      // A flight that can't be joined goes on by itself, and so does this request.
-      if (flights.note(name) !== undefined) return alone;
-      const goesOn = (): boolean => exchange.cancellation.reason === null;
-      return { kind: 'new', claim: flights.begin(name, { goesOn, joined: () => exchange.detach() }) };
+      return flights.share(key, places.purges, exchange, () => get(place, key, nowMs));
     },
     arriving: memoryOfArriving(() => current),
     update(next) {

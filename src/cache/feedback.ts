@@ -1,8 +1,11 @@
 /** Remembers which requests were answered by the reply to another question, so that callers can say it was wrong. */
+import type { Shared } from '../base/shared.ts';
+import { store } from '../native/store.ts';
 import type { Place } from './places.ts';
 
 /** Requests remembered; the oldest is forgotten. */
 const servedMax = 10_000;
+const bytesMax = 16 * 1024 * 1024;
 
 /** What a request was answered from. */
 export interface Served {
@@ -11,27 +14,37 @@ export interface Served {
   readonly entry: number;
 }
 
-/** The requests remembered. */
+/** The requests remembered, of all workers: the next request may be another one's. */
 export interface Feedback {
   served(requestId: string, from: Served): void;
   /** What a tenant's request was answered from, once; null: it isn't remembered, or is another tenant's. */
   take(requestId: string, tenant: string): Served | null;
 }
 
-/** Remembers no request yet. */
-export function createFeedback(): Feedback {
-  const all = new Map<string, Served>();
+/** They are remembered however old they are: no time passes in their store. */
+const [anyTimeMs, ttlMs] = [0, 1];
+const nothing = Buffer.alloc(0);
+const everyone = 0;
+
+/** Remembers no request yet. @param placeOf finds a place again */
+export function createFeedback(shared: Shared, placeOf: (tenant: string, route: string) => Place): Feedback {
+  const id = store.open(servedMax, bytesMax, ttlMs, shared.name('served'));
+  const put = (requestId: string, text: string): void => {
+    const head = Buffer.from(text);
+    store.put(id, everyone, requestId, head, head.length, nothing, anyTimeMs);
+  };
   return {
-    served(requestId, from) {
-      all.set(requestId, from);
-      const [oldest] = all.size > servedMax ? all.keys() : [];
-      if (oldest !== undefined) all.delete(oldest);
+    served(requestId, { place: { tenant, route }, entry }) {
+      put(requestId, JSON.stringify([tenant, route, entry]));
     },
     take(requestId, tenant) {
-      const from = all.get(requestId);
-      if (from === undefined || from.place.tenant !== tenant) return null;
-      all.delete(requestId);
-      return from;
+      const found = store.get(id, everyone, requestId, anyTimeMs);
+      if (found === null || found.length === 0) return null;
+      const text = found.bytes.toString('utf8', 0, found.length);
+      const [whose, route, entry] = JSON.parse(text) as [string, string, number];
+      if (whose !== tenant) return null;
+      put(requestId, '');
+      return { place: placeOf(tenant, route), entry };
     },
   };
 }

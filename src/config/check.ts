@@ -42,6 +42,7 @@ import {
 export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warnings: Finding[] } {
   const { report, faults, warnings } = createReport(show);
   checkListen(draft, report);
+  checkWorkers(draft, report);
   checkKeys(draft, report);
   checkLimits(draft, report);
   checkProviders(draft, report);
@@ -53,6 +54,12 @@ export function checkDraft(draft: Draft, show: Show): { faults: Finding[]; warni
   checkScrub(draft, report);
   checkCache(draft, report);
   return { faults, warnings };
+}
+
+/** What workers can't do. */
+function checkWorkers({ workers = 1 }: Draft, report: Report): void {
+  if (workers > 1 && process.platform === 'win32')
+    report.fault(['workers'], 'must be 1 on Windows, where connections can not be handed to a thread');
 }
 
 /** Sinks send what the ledger holds. */

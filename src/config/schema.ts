@@ -43,11 +43,19 @@ const memory = z
   })
   .prefault({});
 
+/** Most threads that serve requests: each has about 45 MB of its own. */
+const workersMax = 16;
+
 /** The whole file. Unknown keys are refused at every level. */
 export const configSchema = z.strictObject({
   listen,
   admin,
   memory,
+  workers: z.int().min(1).max(workersMax).default(1).meta({
+    description:
+      'Threads that serve requests. Limits, budgets, breakers, the cache and idempotency keys count for all of them together; bounds of memory and of requests in flight are divided.',
+    restart: true,
+  }),
   authenticate: authenticateSchema,
   replay,
   count,

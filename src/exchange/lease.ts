@@ -49,8 +49,9 @@ export interface Leases {
    */
   used(nowMs: number): void;
   /**
-   * Asks for a cost of one meter, where a limit is too small to be sliced. Resolves, within `askTimeoutMs`, to true once the answer is adopted; false: there was
-   * none in time, and the pod's fair share decides.
+   * Asks for a cost of one meter, where a limit is too small to be sliced. Resolves, within `askTimeoutMs`, or twice that
+   * in a worker whose first one is held up, to true once the answer is adopted; false: there was none in time, and the
+   * pod's fair share decides.
    */
   ask(id: number, cost: number): Promise<boolean>;
 }

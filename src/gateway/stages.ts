@@ -274,7 +274,7 @@ function share(
   // A request with an idempotency key shares its reply by that; a batch request may wait for hours.
   const shares = asked && control.write && passage.claim === null && passage.priority === 'interactive';
   if (key === null || !shares) return null;
-  const seen = stages.cache.share(key, exchange);
+  const seen = stages.cache.share(key, place, exchange, work.nowMs);
   if (seen.kind !== 'join') return sharedReply(seen, vault, passage);
   return seen.wait(exchange.cancellation, work.deadlineMs - work.nowMs).then((later) => {
     work.nowMs = stages.clock();

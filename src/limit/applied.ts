@@ -13,7 +13,7 @@ import {
   type Rule,
   wholeOf,
 } from './rule.ts';
-import type { Scope, Scopes } from './scopes.ts';
+import type { Opened, Scope, Scopes } from './scopes.ts';
 
 /** The limits that apply to a caller, traffic and route. */
 export interface Applied {
@@ -41,6 +41,8 @@ export interface RuleSet {
 export interface Finder {
   /** Null: no limit applies. */
   find(matter: Matter, nowMs: number): Applied | null;
+  /** The rule that this meter was opened for; null: there is none any more. */
+  rule(opened: Opened): Rule | null;
   /** Forgets what `find` returned for a request, since one of its meters has been closed. */
   forget(matter: Matter): void;
   /** Adopts a new configuration. */
@@ -160,6 +162,10 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
       sets.last = applied;
       return applied;
     },
+    rule: ({ ruleId, ofKey }) =>
+      ofKey === null
+        ? (rules.find(({ id }) => id === ruleId) ?? null)
+        : keyRule(ofKey.limit, ofKey.keyId, wholeOf(config)),
     forget(matter) {
       const sets = setsOf(matter.identity);
       sets.last = null;

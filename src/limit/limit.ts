@@ -1,6 +1,7 @@
 /** Stage limit: checks all limits and dollar budgets of a request, all or nothing, in one call to the native core. */
 
 import { Refusal } from '../base/errors.ts';
+import type { Shared } from '../base/shared.ts';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { ModelFacts } from '../catalog/facts.ts';
 import type { Estimator } from '../count/estimate.ts';
@@ -16,7 +17,7 @@ import { type ReservedReply, refuseBy, refuseUnpriced } from './headers.ts';
 import { freePermit, HeldPermit, type Permit, type PermitDeps } from './permit.ts';
 import { report } from './report.ts';
 import type { LimitsConfig, Matter, Rule } from './rule.ts';
-import { createScopes, type Scope, type SpentRow, scopesMax } from './scopes.ts';
+import { createScopes, type Opened, type Scope, type SpentRow, scopesMax } from './scopes.ts';
 import { createSharedMeters } from './shared.ts';
 import {
   type BudgetGauge,
@@ -42,6 +43,10 @@ export interface LimiterDeps {
   readonly scopesMax?: number;
   /** Of the limits that pods share. */
   readonly leases?: Leases;
+  /** Names what workers share. */
+  readonly shared?: Shared;
+  /** Told of each meter that is opened and that other workers share. */
+  readonly onOpened?: (opened: Opened) => void;
 }
 
 /** All limits and dollar budgets of a configuration. */
@@ -64,6 +69,8 @@ export interface Limiter {
    * removed and added again within its window continues.
    */
   update(config: LimitsConfig): void;
+  /** Takes part in a meter that another worker opened, so that it is seen, saved and leased here. */
+  join(opened: Opened): void;
   /** The fullest of the meters in use. */
   fullest(max: number): LimitView[];
   /** Meters in use. */
@@ -79,11 +86,18 @@ const triesMax = 4;
 /** A limiter; its meters are opened as requests need them. */
 export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
   const { estimator, telemetry, clock } = deps;
-  const table = meter.openTable();
+  const tableName = deps.shared?.name('limits');
+  const table = meter.openTable(tableName);
   const leases = deps.leases ?? noLeases;
-  const shared = createSharedMeters(table, first.sync.podsExpected);
-  const scopes = createScopes(table, deps.scopesMax ?? scopesMax, deps.saved ?? [], shared, ({ name }) =>
-    telemetry.limit(name, 'overflow', ''),
+  const leads = deps.shared === undefined || deps.shared.worker === 0;
+  const shared = createSharedMeters(table, first.sync.podsExpected, leads);
+  const scopes = createScopes(
+    table,
+    deps.scopesMax ?? scopesMax,
+    deps.saved ?? [],
+    shared,
+    ({ name }) => telemetry.limit(name, 'overflow', ''),
+    tableName === undefined ? null : (deps.onOpened ?? (() => {})),
   );
   // Refusals that Redis may lift, and the meter to ask for.
   const liftable = new WeakMap<Refusal, { readonly scope: Scope; readonly cost: number }>();
@@ -103,7 +117,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
       const refused = refuseUncounted(applied, first.label, telemetry);
       if (refused !== null) return refused;
     }
-    fill(entries, applied, bounds, asking, nowMs);
+    fill(entries, applied, bounds, asking, shared.askFlags, nowMs);
     const waitMs = entries.admit(table, Math.max(0, deadlineMs - nowMs), nowMs);
     if (Number.isNaN(waitMs)) return null;
     if (waitMs < 0) {
@@ -176,6 +190,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     table,
     clock,
     boundsAt,
+    askFlags: () => shared.askFlags,
     uncounted: (applied, label) => refuseUncounted(applied, label, telemetry),
     refuse,
     lift: (refusal, again) => (liftable.has(refusal) ? lift(refusal, again) : null),
@@ -192,6 +207,10 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     view: () => views(viewMax),
     budgets: () => budgetGauges(table, scopes.all(), clock()),
     update: (config) => finder.update(config, clock()),
+    join(opened) {
+      const rule = finder.rule(opened);
+      if (rule !== null) scopes.join(rule, opened.place, clock());
+    },
     fullest: (max) => fullest(views(lookMax), max),
     get scopes() {
       return scopes.size;
@@ -206,23 +225,24 @@ function trafficOf({ request, priority }: Asking): Traffic {
   return request.stream ? 'streaming' : 'plain';
 }
 
-/** Writes the entry of each meter. */
+/** Writes the entry of each meter. @param askFlags of all */
 function fill(
   entries: AskEntries,
   { rules: { rules }, ids }: Applied,
   bounds: Bounds,
   { continues }: Asking,
+  askFlags: number,
   nowMs: number,
 ): void {
   entries.clear();
   for (let i = 0; i < rules.length; i++) {
     const rule = rules[i] as Rule;
     const { calendar } = rule;
-    const flags = (rule.observed ? meterAsk.observed : 0) | (isSpentAtOnce(rule) ? meterAsk.spent : 0);
+    const own = (rule.observed ? meterAsk.observed : 0) | (isSpentAtOnce(rule) ? meterAsk.spent : 0);
     const window = calendar === null ? 0 : calendar.window(nowMs);
     const leftMs = calendar === null ? 0 : calendar.leftMs(nowMs);
     const cost = continues === true && isSpentAtOnce(rule) ? 0 : reserveOf(rule, bounds);
-    entries.ask(ids[i] as number, cost, flags, window, leftMs);
+    entries.ask(ids[i] as number, cost, own | askFlags, window, leftMs);
   }
 }
 

@@ -48,6 +48,8 @@ export interface PermitDeps {
   readonly clock: () => number;
   /** Upper bounds of a request at a target. */
   boundsAt(facts: ModelFacts, applied: Applied, asking: Asking): Bounds;
+  /** Flags of `meterAsk` that each entry has. */
+  askFlags(): number;
   /** The refusal of a target whose cost in dollars nobody knows; null: that is allowed. */
   uncounted(applied: Applied, label: string): Refusal | null;
   /** The refusal by an entry of `entries`. @param number the entry's, from 0 */
@@ -152,7 +154,8 @@ export class HeldPermit implements Permit {
       const [id = 0, reserved = 0, window = 0] = this.#holds.slice(i * holdSize);
       const more = reserveOf(rule, bounds) - reserved;
       if (id === 0 || more <= 0 || !growsWithReply(rule)) return;
-      asks.ask(id, more, flagsOf(rule), window, rule.calendar?.leftMs(nowMs) ?? 1);
+      const flags = flagsOf(rule) | this.#deps.askFlags();
+      asks.ask(id, more, flags, window, rule.calendar?.leftMs(nowMs) ?? 1);
       raised.push(i);
     });
     const answer = raised.length === 0 ? 0 : asks.admit(table, Number.MAX_VALUE, nowMs);

@@ -33,6 +33,14 @@ export interface Rule {
   readonly terms: string;
   /** Meters are kept when a changed rule has the same shape. */
   readonly shape: string;
+  /** The virtual key whose limit it is; null: it is of the configuration. */
+  readonly ofKey: OfKey | null;
+}
+
+/** A limit of a virtual key. */
+export interface OfKey {
+  readonly limit: KeyLimitConfig;
+  readonly keyId: string;
 }
 
 /** A property of a request that a rule may match. */
@@ -87,7 +95,8 @@ export function createRules(config: LimitsConfig, calendarOf: CalendarOf): Rule[
 
 /** The rule for a limit of one virtual key. */
 export function keyRule(limit: KeyLimitConfig, keyId: string, whole: Whole): Rule {
-  return limitRule(limit, { per: ['key'], match: {} }, `key\0${keyId}\0${limit.name}`, whole);
+  const rule = limitRule(limit, { per: ['key'], match: {} }, `key\0${keyId}\0${limit.name}`, whole);
+  return { ...rule, ofKey: { limit, keyId } };
 }
 
 function limitRule(
@@ -114,6 +123,7 @@ function limitRule(
     calendar: null,
     terms: `${amountText(unit, capacity)}${paceText(row, unit, rate)}`,
     shape: JSON.stringify([algorithm, unit, unitSize, per, windowed ? rate : 0, isShared(limit, whole)]),
+    ofKey: null,
   };
 }
 
@@ -131,6 +141,7 @@ function budgetRule(budget: BudgetConfig, whole: Whole, calendarOf: CalendarOf):
     calendar: calendarOf(window, timeZone),
     terms: `${amountText('usd', nanoOf(usd))} ${window === 'hour' ? 'an' : 'a'} ${window}`,
     shape: JSON.stringify(['budget', window, timeZone, per, isShared(budget, whole)]),
+    ofKey: null,
   };
 }
 

@@ -1,6 +1,6 @@
 /** The meters in use: one per rule and combination of values, bounded; dollar budgets are remembered for restarts. */
-import { changedBudgets, meter, sweepMeters } from '../native/meters.ts';
-import { type Matter, type MeterValues, meterValuesOf, type Rule } from './rule.ts';
+import { type ChangedBudget, changedBudgets, meter, openNamedMeter, sweepMeters } from '../native/meters.ts';
+import { type Matter, type MeterValues, meterValuesOf, type OfKey, type Rule } from './rule.ts';
 import type { SharedMeters } from './shared.ts';
 
 /** A meter in use. */
@@ -22,6 +22,13 @@ export interface SpentRow {
   readonly nanoUsd: number;
 }
 
+/** A meter that a worker opened, as the others are told of it. */
+export interface Opened {
+  readonly ruleId: string;
+  readonly ofKey: OfKey | null;
+  readonly place: MeterValues;
+}
+
 /** The meters of all rules. */
 export interface Scopes {
   readonly size: number;
@@ -29,6 +36,8 @@ export interface Scopes {
   all(): Iterable<Scope>;
   /** The meters of a request under a rule, opened if needed. */
   of(rule: Rule, matter: Matter, nowMs: number): Scope[];
+  /** Takes part in a meter that another worker opened. */
+  join(rule: Rule, place: MeterValues, nowMs: number): void;
   /**
    * Closes the meters of rules that were removed or changed their shape. A removed dollar budget continues where it was
    * if it is added again within its window.
@@ -43,6 +52,8 @@ export interface Scopes {
 export const scopesMax = 100_000;
 /** Meters checked for idleness in one sweep. */
 const sweepMax = 1000;
+/** So often a budget that changed is looked for. */
+const looksMax = 100;
 /** Shortest time to the next sweep after one that found no idle meter. */
 const sweepPauseMs = 100;
 
@@ -57,6 +68,7 @@ const overflowPlace: MeterValues = {
  * @param saved rows from before a restart; each is used when its meter is first opened
  * @param shared keeps the leases of meters that pods share
  * @param onOverflow called with the rule when a new value has to share a meter
+ * @param onOpened called with each meter that other workers share, when it is opened; null: there are none
  */
 export function createScopes(
   table: number,
@@ -64,6 +76,7 @@ export function createScopes(
   saved: Iterable<SpentRow>,
   shared: SharedMeters,
   onOverflow: (rule: Rule) => void,
+  onOpened: ((opened: Opened) => void) | null = null,
 ): Scopes {
   // In the order of their last sweep, oldest first.
   const scopes = new Map<string, Scope>();
@@ -72,6 +85,7 @@ export function createScopes(
   for (const row of saved) restored.set(`budget\0${row.budget}\0${row.place}`, row);
   // What removed dollar budgets had spent, until it is reported by `changed`.
   const ended = new Map<string, SpentRow>();
+  const latecomers = createLatecomers();
   let noSweepUntilMs = 0;
 
   const forget = (key: string, { id }: Scope): void => {
@@ -82,15 +96,17 @@ export function createScopes(
 
   const open = (rule: Rule, place: MeterValues, key: string, nowMs: number): Scope => {
     const { algorithm, capacity, rate, softShare, calendar } = rule;
-    const id = meter.open(table, algorithm.meter, capacity, rate, softShare, nowMs);
+    const name = onOpened === null ? undefined : `${rule.id}\0${rule.shape}\0${place.key}`;
+    const { id, fresh } = openNamedMeter(name, table, algorithm.meter, capacity, rate, softShare, nowMs);
     const scope = { id, rule, place };
     scopes.set(key, scope);
+    if (fresh) onOpened?.({ ruleId: rule.id, ofKey: rule.ofKey, place });
     if (rule.shared) shared.open(scope, nowMs);
     if (calendar === null) return scope;
     budgets.set(id, scope);
     const row = restored.get(key);
     restored.delete(key);
-    if (row !== undefined) {
+    if (row !== undefined && fresh) {
       calendar.resume(row.window, nowMs);
       if (row.window === calendar.window(nowMs)) meter.restore(table, id, row.window, row.nanoUsd);
     }
@@ -154,7 +170,7 @@ export function createScopes(
       forget(key, known);
       meter.close(table, known.id);
     }
-    if (place !== overflowPlace && !roomFor(nowMs)) {
+    if (place.key !== overflowPlace.key && !roomFor(nowMs)) {
       onOverflow(rule);
       return at(rule, overflowPlace, nowMs);
     }
@@ -171,6 +187,7 @@ export function createScopes(
       // Tags beyond the bound share one meter, which is checked once.
       return found.length === 1 ? found : [...new Set(found)];
     },
+    join: (rule, place, nowMs) => void at(rule, place, nowMs),
     keep(shapes, nowMs) {
       for (const [key, scope] of scopes) {
         const { id, shape } = scope.rule;
@@ -187,12 +204,35 @@ export function createScopes(
         ended.delete(key);
         if (rows.push(row) === most) return rows;
       }
-      for (const { id, window, spent } of changedBudgets(table, most - rows.length)) {
+      const add = ({ id, window, spent }: ChangedBudget): boolean => {
         const scope = budgets.get(id);
-        if (scope !== undefined)
-          rows.push({ budget: scope.rule.name, place: scope.place.key, window, nanoUsd: spent });
-      }
+        if (scope === undefined) return false;
+        rows.push({ budget: scope.rule.name, place: scope.place.key, window, nanoUsd: spent });
+        return true;
+      };
+      latecomers.tryAll(add, most - rows.length);
+      for (const change of changedBudgets(table, most - rows.length))
+        if (!add(change) && onOpened !== null) latecomers.keep(change);
       return rows;
+    },
+  };
+}
+
+/** Changes of budgets that another worker has opened: they are known here once its message has come. */
+function createLatecomers() {
+  const waiting = new Map<number, { readonly change: ChangedBudget; looks: number }>();
+  return {
+    keep: (change: ChangedBudget) => void waiting.set(change.id, { change, looks: 0 }),
+    /** Adds those that are known by now, up to `max`. @param add false: it isn't known */
+    tryAll(add: (change: ChangedBudget) => boolean, max: number): void {
+      let added = 0;
+      for (const [id, each] of waiting) {
+        if (added === max) return;
+        each.looks += 1;
+        const known = add(each.change);
+        if (known) added += 1;
+        if (known || each.looks === looksMax) waiting.delete(id);
+      }
     },
   };
 }

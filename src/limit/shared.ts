@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { secondsFor } from '../exchange/algorithm.ts';
 import type { LeaseBook, SharedMeter } from '../exchange/lease.ts';
 import { lease, leaseEntry } from '../native/leases.ts';
+import { meterAsk } from '../native/meters.ts';
 import type { MeterValues, Rule } from './rule.ts';
 
 /** A meter in use, as `Scope` of scopes.ts. */
@@ -14,7 +15,7 @@ interface Scope {
 
 /** Opens leases beside meters, and is the book of them. */
 export interface SharedMeters extends LeaseBook {
-  /** Has pods share the limit of a meter that was just opened. */
+  /** Has pods share the limit of a meter that was just opened, unless another worker did when it opened it. */
   open(scope: Scope, nowMs: number): void;
   /** Goes on with a meter whose rule may have changed. */
   keep(scope: Scope): void;
@@ -25,19 +26,25 @@ export interface SharedMeters extends LeaseBook {
   asks(id: number, cost: number, nowMs: number): boolean;
   /** Decides as if Redis were gone: a request that asked was not answered in time. */
   byShare<T>(decide: () => T): T;
+  /** Flags of `meterAsk` that each entry has: those of `byShare`, while that decides. */
+  readonly askFlags: number;
 }
 
 /** Longest time a meter is remembered in Redis, and shortest. */
 const ttlMaxMs = 62 * 86_400_000;
 const ttlMinMs = 600_000;
 
-/** @param table of `meter.openTable` @param podsExpected until Redis has said how many there are */
-export function createSharedMeters(table: number, podsExpected: number): SharedMeters {
+/**
+ * @param table of `meter.openTable`
+ * @param podsExpected until Redis has said how many there are
+ * @param leads false: another worker says whether Redis is there, for all that have the table
+ */
+export function createSharedMeters(table: number, podsExpected: number, leads = true): SharedMeters {
   const scopes = new Map<number, Named>();
   const seen = new Float64Array(leaseEntry.view);
   let pods: number | null = null;
-  let alone = true;
-  lease.alone(table, true);
+  let askFlags = 0;
+  if (leads) lease.alone(table, true);
   return {
     open(scope, nowMs) {
       const { id, rule } = scope;
@@ -50,15 +57,17 @@ export function createSharedMeters(table: number, podsExpected: number): SharedM
     keep: (scope) => void scopes.set(scope.id, { scope, window: Number.NaN, meter: null }),
     spent: (id, nowMs) => (lease.view(table, id, seen, nowMs) ? (seen[0] ?? 0) : 0),
     closed: (id) => void scopes.delete(id),
-    asks: (id, cost, nowMs) => lease.asks(table, id, cost, nowMs),
+    asks: (id, cost, nowMs) => askFlags === 0 && lease.asks(table, id, cost, nowMs),
     byShare(decide) {
-      if (alone) return decide();
-      lease.alone(table, true);
+      askFlags = meterAsk.alone;
       try {
         return decide();
       } finally {
-        lease.alone(table, false);
+        askFlags = 0;
       }
+    },
+    get askFlags() {
+      return askFlags;
     },
     report: (entries, horizonMs, nowMs) => lease.report(table, entries, horizonMs, nowMs),
     reportOne: (id, cost, entry, horizonMs, nowMs) =>
@@ -74,10 +83,7 @@ export function createSharedMeters(table: number, podsExpected: number): SharedM
     },
     grant: (entries, count, nowMs) => lease.grant(table, entries, count, nowMs),
     detach: (id) => lease.detach(table, id),
-    alone(next) {
-      alone = next;
-      lease.alone(table, next);
-    },
+    alone: (alone) => lease.alone(table, alone),
     pods(count) {
       pods = count;
     },

@@ -27,10 +27,23 @@ const idleConnectionMs = 120_000;
 /** A request that is incomplete at two of these checks is handed over to Node's server. */
 const slowCheckEveryMs = 500;
 
+/** Which connections are accepted, and served, here. */
+export interface Door {
+  /** Another worker has the port, and hands over connections. */
+  readonly closed?: true;
+  /** Passes a connection on to another worker; false: it is served here. */
+  readonly passOn?: (socket: Socket) => boolean;
+}
+
 /** The open data port. */
 export interface Listener {
+  /** Empty: another worker has the port. */
   readonly url: string;
   readonly inFlight: number;
+  /** Open connections. */
+  readonly connections: number;
+  /** Serves a connection that another worker has accepted. */
+  take(socket: Socket): void;
   /** Cancels every request in flight; streams get the refusal as an error event. */
   abortAll(refusal: Refusal): void;
   /** From now on refuses new requests with this; null: serves them. */
@@ -52,6 +65,7 @@ export interface Listener {
  * @param mayPass whether the credential in a head is good: otherwise `handle` refuses it, and gets no body
  * @param onRefused called for each request that is refused here, before the pipeline
  * @param adminUrl URL of the admin port, for browsers; empty: unknown
+ * @param door undefined: all connections are accepted and served here
  */
 export async function listen(
   config: ListenSettings,
@@ -60,6 +74,7 @@ export async function listen(
   clock: () => number,
   onRefused: (request: Refused, refusal: Refusal) => void,
   adminUrl = '',
+  door: Door = {},
 ): Promise<Listener> {
   let current = config;
   let bodiesShare = 1;
@@ -134,7 +149,7 @@ export async function listen(
     server.on('upgrade', (req: IncomingMessage, socket: Socket, early: Buffer) =>
       upgrades.take(req, socket, early),
     );
-  const lane = createLane(server, isIdle, () => current.connectionsMax, {
+  const { lane, count } = createLane(server, isIdle, () => current.connectionsMax, door, {
     serve: servePlain,
     accepts: (head) => {
       // A body that nobody will read isn't gathered. A token that has to be verified first takes the other way.
@@ -142,13 +157,19 @@ export async function listen(
       return room && intake.accepts(head) && mayPass(head.headers) === true;
     },
   });
-  await opened(server, config);
+  // What it does when it begins to listen: it checks its connections for slow requests.
+  if (door.closed) server.emit('listening');
+  else await opened(server, config);
 
   return {
-    url: urlOf(server, config),
+    url: door.closed ? '' : urlOf(server, config),
     get inFlight() {
       return active.length;
     },
+    get connections() {
+      return count();
+    },
+    take: (socket) => void server.emit('connection', socket),
     abortAll(refusal) {
       for (const { cancellation } of [...active]) cancellation.cancel(refusal);
     },
@@ -194,8 +215,9 @@ function createLane(
   server: Server,
   isIdle: (socket: Socket) => boolean,
   connectionsMax: () => number,
+  door: Door,
   port: Pick<LanePort, 'serve' | 'accepts'>,
-): LanePort {
+): { readonly lane: LanePort; count(): number } {
   const node = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
   /** Connections that left the lane. */
@@ -230,8 +252,10 @@ function createLane(
     }
     return false;
   };
+  const count = (): number => lane.connections.size + others.size;
   server.on('connection', (socket: Socket) => {
-    if (lane.connections.size + others.size >= connectionsMax() && !makeRoom()) return void socket.destroy();
+    if (door.passOn?.(socket) === true) return;
+    if (count() >= connectionsMax() && !makeRoom()) return void socket.destroy();
     new Connection(socket, lane);
   });
   const slowChecks = setInterval(() => {
@@ -239,7 +263,7 @@ function createLane(
   }, slowCheckEveryMs);
   slowChecks.unref();
   server.on('close', () => clearInterval(slowChecks));
-  return lane;
+  return { lane, count };
 }
 
 /** Clients that connect while the process is busy wait for it; beyond the backlog they would try again after seconds. */

@@ -38,12 +38,14 @@ export type MeterAlgorithm = (typeof MeterAlgorithm)[keyof typeof MeterAlgorithm
 
 /**
  * Flags of an entry passed to `AskEntries.ask`. `observed`: report only, never refuse; `spent`: used up at once, so it is
- * never settled; `quiet`: no reply follows that could announce the crossed soft limit.
+ * never settled; `quiet`: no reply follows that could announce the crossed soft limit; `alone`: decided as if Redis were
+ * gone.
  */
 export const meterAsk = {
   observed: native.meterAsk.OBSERVED,
   spent: native.meterAsk.SPENT,
   quiet: native.meterAsk.QUIET,
+  alone: native.meterAsk.ALONE,
 };
 
 /**

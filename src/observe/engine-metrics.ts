@@ -14,6 +14,7 @@ export function collectEngines(
       name,
       help,
       labelNames: ['provider'],
+      aggregator: 'first',
       registers,
       collect() {
         this.reset();

@@ -23,14 +23,23 @@ const closeMs = 3000;
 export interface LogSink {
   readonly log: Log;
   setLevel(level: ObserveSettings['log']): void;
+  /** Writes lines of other workers. */
+  pass(lines: Buffer): void;
   /** Starts writing what is buffered, without waiting for it. */
   flush(): void;
   /** Writes what is buffered and waits for it, for at most a few seconds; for the end of the process. */
   close(): Promise<void>;
 }
 
-/** Opens the log. @param fd file descriptor or path to write to @param iso times as RFC 3339 */
-export function createLog(level: ObserveSettings['log'], fd: number | string = 1, iso = false): LogSink {
+/** Takes lines. */
+export interface LineSink {
+  pass(lines: Buffer): void;
+  /** Waits until they are written, for at most a few seconds. */
+  close(): Promise<void>;
+}
+
+/** A file's sink. @param fd file descriptor or path to write to */
+function openFile(fd: number | string): LineSink {
   let closed = false;
   const destination = pino.destination({
     dest: fd,
@@ -49,38 +58,10 @@ export function createLog(level: ObserveSettings['log'], fd: number | string = 1
   destination.on('write', () => {
     destination.flushSync = flushSync;
   });
-  // In buffer mode it takes a Buffer, although its type says string.
-  const pass = (bytes: Buffer): unknown => destination.write(bytes as unknown as string);
-  // Lines are buffered here, since pino's destination would measure everything it holds again for each line; and as
-  // bytes, since a string of joined lines would be copied twice more.
-  let gathered = Buffer.allocUnsafeSlow(gatherMaxBytes);
-  let length = 0;
-  const flush = (): void => {
-    if (length === 0) return;
-    pass(gathered.subarray(0, length));
-    gathered = Buffer.allocUnsafeSlow(gatherMaxBytes);
-    length = 0;
-  };
-  const write = (line: string): void => {
-    // A UTF-16 code unit takes at most three bytes in UTF-8.
-    const mostBytes = line.length * 3;
-    if (length + mostBytes > gatherMaxBytes) flush();
-    if (mostBytes > gatherMaxBytes) pass(Buffer.from(line));
-    else length += gathered.write(line, length);
-  };
-  const timestamp = iso ? pino.stdTimeFunctions.isoTime : true;
-  const log = pino({ level, base: null, timestamp }, { write });
-  const timer = setInterval(flush, flushEveryMs);
-  timer.unref();
   return {
-    log,
-    setLevel: (next) => {
-      log.level = next;
-    },
-    flush,
+    // In buffer mode it takes a Buffer, although its type says string.
+    pass: (lines) => void destination.write(lines as unknown as string),
     async close() {
-      clearInterval(timer);
-      flush();
       // Not written synchronously: that would overtake a write in flight.
       await new Promise<void>((resolve) => {
         const end = (): void => {
@@ -93,6 +74,49 @@ export function createLog(level: ObserveSettings['log'], fd: number | string = 1
         destination.end();
       });
       closed = true;
+    },
+  };
+}
+
+/** Opens the log. @param to file descriptor, path, or what takes the lines @param iso times as RFC 3339 */
+export function createLog(
+  level: ObserveSettings['log'],
+  to: number | string | LineSink = 1,
+  iso = false,
+): LogSink {
+  const sink = typeof to === 'object' ? to : openFile(to);
+  // Lines are buffered here, since pino's destination would measure everything it holds again for each line; and as
+  // bytes, since a string of joined lines would be copied twice more.
+  let gathered = Buffer.allocUnsafeSlow(gatherMaxBytes);
+  let length = 0;
+  const flush = (): void => {
+    if (length === 0) return;
+    sink.pass(gathered.subarray(0, length));
+    gathered = Buffer.allocUnsafeSlow(gatherMaxBytes);
+    length = 0;
+  };
+  const write = (line: string): void => {
+    // A UTF-16 code unit takes at most three bytes in UTF-8.
+    const mostBytes = line.length * 3;
+    if (length + mostBytes > gatherMaxBytes) flush();
+    if (mostBytes > gatherMaxBytes) sink.pass(Buffer.from(line));
+    else length += gathered.write(line, length);
+  };
+  const timestamp = iso ? pino.stdTimeFunctions.isoTime : true;
+  const log = pino({ level, base: null, timestamp }, { write });
+  const timer = setInterval(flush, flushEveryMs);
+  timer.unref();
+  return {
+    log,
+    setLevel: (next) => {
+      log.level = next;
+    },
+    pass: sink.pass,
+    flush,
+    async close() {
+      clearInterval(timer);
+      flush();
+      await sink.close();
     },
   };
 }

@@ -174,12 +174,14 @@ export function createMetrics(gauges: Gauges, names: TargetNames): Metrics {
   const reloadOk = new Gauge({
     name: 'sidegate_config_last_reload_successful',
     help: '1: the newest configuration is in use; 0: a newer one was refused.',
+    aggregator: 'first',
     registers,
   });
   reloadOk.set(1);
   const catalogOk = new Gauge({
     name: 'sidegate_catalog_file_ok',
     help: '0: catalog.file can not be used, so earlier prices or the built-in ones apply; 1: it is used, or not set.',
+    aggregator: 'first',
     registers,
   });
   catalogOk.set(1);
@@ -290,10 +292,12 @@ function createUpstreamMetrics(
 }
 
 function collectGauges(gauges: Gauges, names: TargetNames, registers: Registry[]): void {
-  const gauge = (name: string, help: string, read: () => number): void => {
+  // What all workers see alike is `first`; what each has of its own is added up.
+  const gauge = (name: string, help: string, read: () => number, alike?: 'first'): void => {
     new Gauge({
       name,
       help,
+      aggregator: alike ?? 'sum',
       registers,
       collect() {
         this.set(read());
@@ -301,10 +305,11 @@ function collectGauges(gauges: Gauges, names: TargetNames, registers: Registry[]
     });
   };
   gauge('sidegate_requests_in_flight', 'Requests in flight.', gauges.inFlight);
-  gauge('sidegate_cache_entries', 'Entries in the cache.', gauges.cacheEntries);
-  gauge('sidegate_cache_bytes', 'Memory used by cache entries.', gauges.cacheBytes);
-  gauge('sidegate_limit_scopes', 'Meters of limits and budgets in use.', gauges.limitScopes);
-  gauge('sidegate_resident_memory_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
+  gauge('sidegate_cache_entries', 'Entries in the cache.', gauges.cacheEntries, 'first');
+  gauge('sidegate_cache_bytes', 'Memory used by cache entries.', gauges.cacheBytes, 'first');
+  gauge('sidegate_limit_scopes', 'Meters of limits and budgets in use.', gauges.limitScopes, 'first');
+  const { rss } = process.memoryUsage;
+  gauge('sidegate_resident_memory_bytes', 'Resident memory of the process.', rss, 'first');
   gauge('sidegate_batch_waiting', 'Requests in the batch queue.', gauges.batchWaiting);
   gauge('sidegate_batch_waiting_bytes', 'Bytes of the bodies in the batch queue.', gauges.batchBytes);
   new Gauge({
@@ -322,6 +327,7 @@ function collectGauges(gauges: Gauges, names: TargetNames, registers: Registry[]
       name,
       help,
       labelNames: ['budget', 'scope'],
+      aggregator: 'first',
       registers,
       collect() {
         this.reset();
@@ -336,6 +342,7 @@ function collectGauges(gauges: Gauges, names: TargetNames, registers: Registry[]
       name: subject === 'target' ? 'sidegate_breaker_state' : 'sidegate_provider_breaker_state',
       help: `Circuit breaker of a ${subject}: 0 closed, 1 open, 2 half-open.`,
       labelNames: [subject],
+      aggregator: 'first',
       registers,
       collect() {
         this.reset();

@@ -45,6 +45,7 @@ export function registerState(registry: Registry, gauges: StateGauges): void {
     name: 'sidegate_resting_keys',
     help: 'Keys of a provider that are cooling down.',
     labelNames: ['provider'],
+    aggregator: 'first',
     registers: [registry],
     collect() {
       this.reset();
@@ -68,6 +69,7 @@ function registerLimits(registry: Registry, gauges: StateGauges): void {
       name,
       help,
       labelNames: ['limit', 'unit'],
+      aggregator: 'first',
       registers: [registry],
       collect() {
         this.reset();
@@ -174,6 +176,7 @@ function registerLoop(registry: Registry): void {
     name: 'sidegate_event_loop_lag_seconds',
     help: 'How late the event loop ran since the last scrape.',
     labelNames: ['percentile'],
+    aggregator: 'max',
     registers: [registry],
     collect() {
       if (loop === null) {

@@ -4,14 +4,16 @@
  */
 
 import { Refusal } from '../base/errors.ts';
+import { unshared } from '../base/shared.ts';
 import type { SharedClaims } from '../exchange/claims.ts';
 import { credentialDigest } from '../exchange/credential.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
+import { noClaims, type OpenClaims, type WorkerClaims } from '../store/claims.ts';
 import { alone, type Claim, createFlights, type Join, type Seen, steadfast } from '../store/flights.ts';
-import { createReplyStore, everyone, type StoreBounds } from '../store/replies.ts';
+import { createReplyStore, everyone, type NotedReply, type StoreBounds } from '../store/replies.ts';
 import type { ReplaySettings } from './settings.ts';
 
 /** The idempotency keys seen and their replies. */
@@ -26,22 +28,27 @@ const keyPattern = /^[\x21-\x7e]{1,255}$/;
 /** Guess of when the first request will have ended. */
 const retryAfterMs = 1000;
 
-/** @param recordedBytes bytes taken by recordings */
-const boundsOf = (config: ReplaySettings, recordedBytes: number): StoreBounds => ({
-  entriesMax: config.entriesMax,
-  bytesMax: config.bytesMax - recordedBytes,
-  ttlMs: config.ttlSeconds * 1000,
+const boundsOf = ({ entriesMax, bytesMax, ttlSeconds }: ReplaySettings): StoreBounds => ({
+  entriesMax,
+  bytesMax,
+  ttlMs: ttlSeconds * 1000,
 });
 
-/** @param clock monotonic ms @param claims of all pods; null: no key is shared */
+/**
+ * @param clock monotonic ms
+ * @param claims of all pods; null: no key is shared
+ * @param openClaims of all workers
+ */
 export function createReplay(
   config: ReplaySettings,
   clock: () => number,
   claims: SharedClaims | null = null,
+  openClaims: OpenClaims = noClaims,
+  shared = unshared,
 ): Replay {
   let current = config;
   // The note of a stored reply, and of a flight, is the fingerprint of the request it answers.
-  const store = createReplyStore(boundsOf(config, 0));
+  const store = createReplyStore(boundsOf(config), shared, 'replies to repeats');
   /** Keeps a reply; false: it is too large. */
   const pin = (scope: string, reply: StoredReply, fingerprint: string): boolean => {
     if (reply.body.length > current.entryMaxBytes) return false;
@@ -51,19 +58,59 @@ export function createReplay(
   /** What proves that this pod has a key among all pods, for flights that are known to all. */
   const tokens = new Map<string, string>();
   const flights = createFlights({
-    bounds: () => current,
+    bounds: () => ({ ...current, bytesMax: current.bytesMax / shared.workers }),
     storedBytes: () => store.bytes,
-    makeRoom: (recordedBytes) => store.resize(boundsOf(current, recordedBytes)),
+    makeRoom: store.makeRoom,
     afterFailure: 'next',
     late: stillRunning,
     ended(scope, reply, fingerprint) {
       const kept = reply !== null && pin(scope, reply, fingerprint);
+      workers?.giveBack(scope);
       const token = tokens.get(scope);
       if (token === undefined) return;
       tokens.delete(scope);
       claims?.finish(scope, token, fingerprint, kept ? reply : null, current.ttlSeconds * 1000);
     },
   });
+
+  // Such a flight ends whatever its client does.
+  const workers = openClaims('replay', () => {});
+
+  /** Claims a key among all workers, for the first request with it in this one; null: it is this worker's. */
+  const claimHere = async (
+    scope: string,
+    fingerprint: string,
+    among: WorkerClaims,
+    waitMs: number,
+  ): Promise<Seen | Refusal | null> => {
+    const untilMs = clock() + waitMs;
+    const stored = (): NotedReply | null => store.get(everyone, scope, clock());
+    for (;;) {
+      const { kind } = await among.claim(scope, fingerprint, untilMs - clock(), () => stored() !== null);
+      if (kind === 'mine') return null;
+      if (kind === 'late') return stillRunning();
+      const reply = kind === 'stored' ? stored() : null;
+      if (kind === 'other' || (reply !== null && reply.note !== fingerprint)) return mismatch();
+      if (reply !== null) return { kind: 'stored', reply };
+      // The one that had it failed, or its reply is too large: the first that claims it now goes itself.
+    }
+  };
+
+  /** Claims a key among all workers and pods, for the first request with it in this one. */
+  const claimAll = async (
+    scope: string,
+    fingerprint: string,
+    claim: Claim,
+    pods: SharedClaims | null,
+    waitMs: number,
+  ): Promise<Seen | Refusal> => {
+    const seen = workers && (await claimHere(scope, fingerprint, workers, waitMs));
+    if (seen !== null) {
+      flights.settle(scope, seen);
+      return seen;
+    }
+    return pods === null ? { kind: 'new', claim } : claimShared(scope, fingerprint, claim, pods, waitMs);
+  };
 
   /** Claims a key among all pods, for the first request with it in this one. */
   const claimShared = async (
@@ -84,6 +131,7 @@ export function createReplay(
           ? stillRunning()
           : { kind: 'stored', reply: told.reply };
     flights.settle(scope, seen);
+    workers?.giveBack(scope);
     return seen;
   };
 
@@ -105,13 +153,13 @@ export function createReplay(
       if (pinned !== null) return { kind: 'stored', reply: pinned };
       if (flying !== undefined) return flights.join(scope) ?? stillRunning();
       const claim = flights.begin(scope, steadfast, fingerprint);
-      if (current.scope === 'shared' && claims !== null)
-        return { kind: 'join', wait: (_, waitMs) => claimShared(scope, fingerprint, claim, claims, waitMs) };
-      return { kind: 'new', claim };
+      const pods = current.scope === 'shared' ? claims : null;
+      if (workers === null && pods === null) return { kind: 'new', claim };
+      return { kind: 'join', wait: (_, waitMs) => claimAll(scope, fingerprint, claim, pods, waitMs) };
     },
     update(next) {
       current = next;
-      store.resize(boundsOf(next, flights.recordedBytes));
+      store.resize(boundsOf(next));
     },
   };
 }

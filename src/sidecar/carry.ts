@@ -14,6 +14,8 @@ export interface Carried {
   readonly cache: Cache;
   readonly telemetry: Pick<Telemetry, 'cacheSnapshot'>;
   readonly world: Pick<World, 'clock' | 'wallClock'>;
+  /** Told what a snapshot begins with, which other workers need too. */
+  readonly onHead: (head: Buffer) => void;
 }
 
 const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
@@ -21,13 +23,16 @@ const reason = (cause: unknown): string => (cause instanceof Error ? cause.messa
 /** Adopts what an earlier process kept, beside the requests that come meanwhile. Never rejects. */
 export async function restoreCache(
   { snapshot: path, bytesMax, semantic }: CacheSettings,
-  { cache, telemetry, world }: Carried,
+  { cache, telemetry, world, onHead }: Carried,
 ): Promise<void> {
   if (path === undefined) return;
   try {
     const parts = await takeSnapshot(path, bytesMax + semantic.bytesMax + besidesMax);
     if (parts === null) return;
-    for await (const part of parts) cache.fill(part, world.clock(), world.wallClock());
+    for await (const part of parts) {
+      cache.fill(part, world.clock(), world.wallClock());
+      if (part.kind === 'head') onHead(part.bytes);
+    }
     telemetry.cacheSnapshot('restored', String(cache.size));
   } catch (cause) {
     telemetry.cacheSnapshot('refused', reason(cause));

@@ -6,11 +6,9 @@
 import { randomBytes } from 'node:crypto';
 import { createHedges } from '../attempt/hedges.ts';
 import { type Callers, createCallers } from '../authenticate/callers.ts';
-import type { StoredKeys } from '../authenticate/stored-keys.ts';
 import { createOnlyTenant } from '../authenticate/tenants.ts';
 import { type Aside, createAside } from '../base/aside.ts';
 import type { Log } from '../base/log.ts';
-import { say } from '../base/log-lines.ts';
 import type { World } from '../base/world.ts';
 import { type Batch, createBatch } from '../batch/batch.ts';
 import { type Cache, createCache } from '../cache/cache.ts';
@@ -18,12 +16,12 @@ import { createCatalog } from '../catalog/catalog.ts';
 import type { Config } from '../config/schema.ts';
 import { createTokenCounter, type TokenCounter } from '../count/counter.ts';
 import { createEstimator, type Estimator } from '../count/estimate.ts';
-import type { KeyBook } from '../exchange/shared-keys.ts';
 import { createLimiter, type Limiter } from '../limit/limit.ts';
-import { budgetTables, readBudgets, type SavedBudgets, saveBudgets } from '../limit/saved.ts';
+import { readBudgets } from '../limit/saved.ts';
 import type { SpentRow } from '../limit/scopes.ts';
 import type { LimitView } from '../limit/view.ts';
 import { retryBudget } from '../native/retries.ts';
+import type { Segment } from '../observe/ledger/segment.ts';
 import type { LineForm } from '../observe/line.ts';
 import { createMetrics, type Gauges, type Metrics } from '../observe/metrics.ts';
 import type { CalledAt } from '../observe/otlp/conventions.ts';
@@ -36,16 +34,13 @@ import { createRouteTable } from '../route/route.ts';
 import { createScrubPolicies } from '../scrub/policy.ts';
 import { createRecogniserRoom, type RecogniserRoom } from '../scrub/recogniser/room.ts';
 import type { Stages } from '../stages.ts';
-import { lockStore, openStore, type Store } from '../store/database.ts';
-import { createOwners, type Owners, ownerTables } from '../store/owners.ts';
-import { type CacheSync, createCacheSync } from '../sync/cache-news.ts';
-import { type ClaimSync, createClaims } from '../sync/claims.ts';
-import { createHints, type Hints } from '../sync/hints.ts';
-import { createKeySync, type KeySync } from '../sync/keys.ts';
-import { createLeases, type LeaseSync } from '../sync/leases.ts';
+import { createOwners, type Owners } from '../store/owners.ts';
 import { createHealthBook, type HealthBook } from '../upstream/health.ts';
 import { createUpstreams, type Upstreams } from '../upstream/upstreams.ts';
-import { type Followers, openFollowers } from './followers.ts';
+import { type Crew, createCrewClaims } from './crew.ts';
+import { type Followers, joinFollowers, openFollowers } from './followers.ts';
+import { type Kept, keep, openKept, sayIfBehind } from './kept.ts';
+import { openPods, type Pods } from './pods.ts';
 
 /** The parts that live as long as the sidecar. */
 export interface Rooms {
@@ -69,12 +64,7 @@ export interface Rooms {
   readonly upstreams: Upstreams;
   readonly batch: Batch;
   readonly limiter: Limiter;
-  readonly hints: Hints;
-  readonly leases: LeaseSync;
-  readonly claims: ClaimSync;
-  readonly cacheSync: CacheSync;
-  /** Null: no key is stored. */
-  readonly keySync: KeySync | null;
+  readonly pods: Pods;
   readonly callers: Callers;
   readonly recogniser: RecogniserRoom;
   /** Whose objects at providers are whose. */
@@ -85,6 +75,10 @@ export interface Rooms {
   readonly scrubSecret: Buffer;
   /** The embedded database; null: there is none. */
   readonly kept: Kept | null;
+  /** What budgets had spent before a restart. */
+  readonly saved: readonly SpentRow[];
+  /** The other workers. */
+  readonly crew: Crew;
 }
 
 /** What metrics depend on in a configuration. */
@@ -95,33 +89,43 @@ interface MetricSettings {
   tenants: ReadonlySet<string>;
 }
 
-/** State that outlives the process. */
-interface Kept {
-  readonly store: Store;
-  readonly keys: StoredKeys;
-  readonly keyBook: KeyBook;
-  readonly budgets: SavedBudgets;
+/** What a worker beside the first one opens its rooms with. */
+export interface Joining {
+  readonly digestKey: Buffer;
+  readonly scrubSecret: Buffer;
+  readonly saved: readonly SpentRow[];
+  /** Takes its records for the ledger. */
+  readonly sendSegment: (segment: Segment) => void;
 }
 
 /**
  * Opens the rooms. Rejects if the store can't be opened.
  * @param inFlight number of requests in flight, for the metric
+ * @param joining null: this is the first worker, which alone saves budgets and writes the ledger
  */
 export async function openRooms(
   first: Config,
   log: Log,
   world: World,
   inFlight: () => number,
+  crew: Crew,
+  joining: Joining | null,
 ): Promise<Rooms> {
   const { clock, random } = world;
-  const opened = await openKept(first.store.path);
+  const { shared } = crew;
+  const opened = await openKept(first.store.path, joining === null);
   const aside = createAside(world);
   const names = createTargetNames();
   const at = (target: string): CalledAt | null => {
     const provider = upstreams.provider(target.slice(0, target.indexOf('/')));
     return provider === undefined ? null : { dialect: provider.dialect.name, baseUrl: provider.baseUrl };
   };
-  const followers = await openFollowers(first, log, world, { aside, names, at }).catch((error: unknown) => {
+  const around = { aside, names, at };
+  const opening =
+    joining === null
+      ? openFollowers(first, log, world, around)
+      : joinFollowers(first, log, world, around, joining);
+  const followers = await opening.catch((error: unknown) => {
     opened?.store.close();
     throw error;
   });
@@ -149,53 +153,51 @@ export async function openRooms(
   const { logTime, logShare } = first.observe;
   const form: LineForm = { iso: logTime === 'iso', terminal: world.terminal, share: logShare };
   const observer = createObserver(metrics, followers, log, form, world);
-  const health = createHealthBook(clock);
+  const health = createHealthBook(clock, shared);
   const estimator = createEstimator();
-  const cacheSync = createCacheSync({
-    wallClock: world.wallClock,
-    random,
-    hear: (news, ageMs) => cache.hear(news, ageMs, clock()),
-    telemetry: observer,
-  });
+  const claimed = createCrewClaims(crew);
   const cache = createCache(first.cache, {
     telemetry: observer,
     random,
     clock,
-    peers: cacheSync,
+    peers: { tell: (news) => pods.cache.tell(news) },
     provider: (name) => upstreams.provider(name),
+    shared,
+    openClaims: claimed.open,
   });
   const upstreams = createUpstreams(world, observer);
   const batch = createBatch(first, estimator.tokens, { clock, telemetry: observer, health });
-  const saved = opened === null ? [] : readBudgets(opened.store, world.wallClock());
-  sayIfBehind(saved, log, world.wallClock());
+  const saved = joining?.saved ?? (opened === null ? [] : readBudgets(opened.store, world.wallClock()));
+  if (joining === null) sayIfBehind(saved, log, world.wallClock());
   const limiter = createLimiter(first, {
     ...world,
     estimator,
     telemetry: observer,
     saved,
-    leases: { used: (nowMs) => leases.used(nowMs), ask: (id, cost) => leases.ask(id, cost) },
+    leases: { used: (nowMs) => pods.leases.used(nowMs), ask: (id, cost) => pods.leases.ask(id, cost) },
+    shared,
+    onOpened: (meter) => {
+      // The first worker shows, saves and leases them.
+      if (joining !== null) crew.tell({ kind: 'meter', opened: meter });
+    },
   });
-  const keySync =
-    opened === null ? null : createKeySync({ book: opened.keyBook, random, telemetry: observer });
-  const leases = createLeases({
-    book: limiter.book,
-    onKeysVersion: (version) => keySync?.told(version),
-    clock,
-    random,
-    telemetry: observer,
-  });
-  const claims = createClaims({ clock, random, telemetry: observer });
-  const hints = createHints({
+  const owners = createOwners(opened?.store ?? null, first.store.flushMs, (provider, id, tenant) =>
+    pods.hints.made(provider, id, tenant),
+  );
+  const pods = openPods({
+    crew,
+    world,
+    observer,
     health,
-    hearMade: (provider, id, tenant) => owners.hear(provider, id, tenant),
+    limiter,
+    owners,
+    cache,
     provider: upstreams.provider,
-    clock,
-    random,
-    telemetry: observer,
+    keyBook: opened?.keyBook ?? null,
   });
-  const owners = createOwners(opened?.store ?? null, first.store.flushMs, hints.made);
   const { ratio, minPerSecond } = first.attempt.retryBudget;
   observer.nameLimits(settings.limitNames);
+  hearOthers(crew, { claimed, cache, pods, clock, limiter: joining === null ? limiter : null });
   return {
     world,
     metrics,
@@ -204,33 +206,45 @@ export async function openRooms(
     form,
     settings,
     health,
-    retryBudgetId: retryBudget.open(ratio, minPerSecond),
+    retryBudgetId: retryBudget.open(ratio, minPerSecond, shared.name('retries')),
     estimator,
     counter: createTokenCounter(first.count, observer, world.startThread),
     aside,
     cache,
-    replay: createReplay(first.replay, clock, claims),
+    replay: createReplay(first.replay, clock, pods.claims, claimed.open, shared),
     upstreams,
     batch,
     limiter,
-    leases,
-    claims,
-    cacheSync,
-    keySync,
-    hints,
+    pods,
     callers: createCallers(opened?.keys ?? null, { ...world, telemetry: observer }),
     owners,
     recogniser: createRecogniserRoom({ ...world, telemetry: observer }),
-    digestKey: randomBytes(32),
-    scrubSecret: randomBytes(32),
-    kept:
-      opened === null
-        ? null
-        : {
-            ...opened,
-            budgets: saveBudgets(opened.store, limiter.changed, first.store.flushMs, observer),
-          },
+    digestKey: joining?.digestKey ?? randomBytes(32),
+    scrubSecret: joining?.scrubSecret ?? randomBytes(32),
+    saved,
+    crew,
+    kept: opened && keep(opened, first.store.flushMs, limiter, observer, joining === null),
   };
+}
+
+/** Takes in what other workers tell. @param on `limiter`: null: the first worker shows and saves meters */
+function hearOthers(
+  crew: Crew,
+  on: {
+    readonly claimed: ReturnType<typeof createCrewClaims>;
+    readonly cache: Cache;
+    readonly pods: Pods;
+    readonly clock: () => number;
+    readonly limiter: Limiter | null;
+  },
+): void {
+  crew.hear((news) => {
+    if (news.kind === 'claim') on.claimed.hear(news.news);
+    else if (news.kind === 'cache') on.cache.hear(news.news, news.ageMs, on.clock());
+    else if (news.kind === 'hint') on.pods.hints.hear(news.news);
+    else if (news.kind === 'lease') on.pods.hearLease(news.news);
+    else on.limiter?.join(news.opened);
+  });
 }
 
 /** Meters whose fullest ones are shown. */
@@ -244,36 +258,6 @@ function byName(views: readonly LimitView[], names: ReadonlySet<string>): Iterab
     if (!found.has(shown)) found.set(shown, { limit: shown, unit, capacity, used });
   }
   return found.values();
-}
-
-/** Says that the clock is behind what was saved: it is wrong, or was. @param wallMs Unix ms */
-function sayIfBehind(saved: readonly SpentRow[], log: Log, wallMs: number): void {
-  const latest = Math.max(...saved.map(({ window }) => window));
-  if (latest <= wallMs) return;
-  const text = (ms: number): string => new Date(ms).toISOString();
-  say(log, 'clockBehind', { now: text(wallMs), saved: text(latest) });
-}
-
-/** The embedded database and the keys in it; null: there is none. */
-async function openKept(path: string | undefined): Promise<Pick<Kept, 'store' | 'keys' | 'keyBook'> | null> {
-  if (path === undefined) return null;
-  // Loaded only if needed, since it loads the schema library.
-  const { keyTables, openStoredKeys } = await import('../authenticate/stored-keys.ts');
-  // First of all: a newer version would change the tables of the one that uses them.
-  const lock = await lockStore(path);
-  const opened = await openStore(path, [budgetTables, keyTables, ownerTables]).catch((cause: unknown) => {
-    lock.release();
-    throw cause;
-  });
-  const store: Store = {
-    ...opened,
-    close() {
-      opened.close();
-      lock.release();
-    },
-  };
-  const { openKeyBook } = await import('../authenticate/shared-keys.ts');
-  return { store, keys: openStoredKeys(store), keyBook: openKeyBook(store) };
 }
 
 /** What metrics depend on in a configuration. */
@@ -293,7 +277,7 @@ export function metricSettings({ limits, budgets, authenticate, observe }: Confi
  * changed, if one of the configuration's keys is also in the store.
  */
 export async function composeStages(config: Config, rooms: Rooms): Promise<Stages> {
-  const { world, health, estimator, hints, observer, upstreams } = rooms;
+  const { world, health, estimator, observer, upstreams } = rooms;
   const keyring = await rooms.callers.keyring(config);
   const providers = await upstreams.update(config);
   const catalog = createCatalog(config.providers, config.catalog.models, world.wallClock());
@@ -311,11 +295,7 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
   const free = Object.entries(config.providers).filter(([, { price }]) => price === 'free');
   const freeNames = new Set(free.map(([name]) => name));
   const objects = createObjectTable(providers, health.target, rooms.owners, onlyTenant, freeNames, catalog);
-  hints.update(config.sync);
-  rooms.leases.update(config.sync);
-  rooms.keySync?.update(config.sync);
-  rooms.claims.update(config.sync, config.replay.scope === 'shared');
-  rooms.cacheSync.update(config.sync, config.cache.secret);
+  rooms.pods.update(config);
   const { digestKey } = config.observe;
   return {
     config,
@@ -339,7 +319,7 @@ export async function composeStages(config: Config, rooms: Rooms): Promise<Stage
       hedges: createHedges(config),
       estimate: (request) => estimator.tokens(request.model, request.textBytes),
       telemetry: observer,
-      hints,
+      hints: rooms.pods.hints,
       messageMaxBytes: config.listen.sessions.messageMaxBytes,
       aside: rooms.aside,
     },

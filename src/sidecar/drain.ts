@@ -11,12 +11,13 @@ const lastReadMs = 1000;
 /**
  * Refuses new requests, lets those in flight finish for `drainMs`, ends the rest with an error, and closes both ports.
  * A client that stops reading or sending delays nothing beyond that.
+ * @param admin null: it is the first worker's
  */
 export async function drain(
   rooms: Rooms,
   listener: Listener,
-  admin: AdminPort,
   drainMs: number,
+  admin: Pick<AdminPort, 'close'> | null,
 ): Promise<void> {
   const refusal = new Refusal('draining', 'Sidegate is shutting down.', { retryAfterMs: 1000 });
   listener.refuseNew(refusal);
@@ -29,7 +30,7 @@ export async function drain(
   clearTimeout(abort);
   clearTimeout(close);
   listener.close();
-  admin.close();
+  admin?.close();
 }
 
 /**
@@ -38,11 +39,7 @@ export async function drain(
  */
 export async function release(rooms: Rooms, reloading: Promise<unknown>): Promise<void> {
   await reloading;
-  rooms.hints.close();
-  await rooms.leases.close();
-  rooms.claims.close();
-  rooms.cacheSync.close();
-  rooms.keySync?.close();
+  await rooms.pods.close();
   retryBudget.close(rooms.retryBudgetId);
   // An open simulator would keep the process alive.
   await rooms.upstreams.close();
@@ -51,8 +48,9 @@ export async function release(rooms: Rooms, reloading: Promise<unknown>): Promis
   rooms.observer.flush();
   await rooms.followers.close(lastReadMs);
   rooms.owners.close();
-  rooms.kept?.budgets.close();
+  rooms.kept?.budgets?.close();
   rooms.kept?.store.close();
   rooms.aside.close();
   rooms.limiter.close();
+  rooms.crew.close();
 }

@@ -6,6 +6,8 @@ import type { World } from '../base/world.ts';
 import type { Config } from '../config/schema.ts';
 import { keepStreams, type StreamKeeping } from '../observe/content.ts';
 import { createLedger, type Ledger } from '../observe/ledger/ledger.ts';
+import type { Segment } from '../observe/ledger/segment.ts';
+import { createLedgerShare } from '../observe/ledger/share.ts';
 import type { CalledAt } from '../observe/otlp/conventions.ts';
 import type { Otlp } from '../observe/otlp/otlp.ts';
 import { createRecent, type Recent } from '../observe/recent.ts';
@@ -51,13 +53,11 @@ export async function openFollowers(
   const sinks = await openSinks(observe, log, world);
   const ledger = openLedger(observe.ledger, world, log, () => sinks?.wake());
   const otlp = await openOtlp(observe.otlp, log, world, aside, at);
-  const { signals, contentMaxBytes } = observe.otlp;
-  const exportsContent = otlp !== null && contentMaxBytes > 0 && signals.includes('traces');
   return {
     recent,
     spend,
     ledger,
-    content: exportsContent ? keepStreams() : null,
+    content: contentOf(observe, otlp),
     sinks: () => [...(sinks?.states() ?? []), ...(otlp === null ? [] : [['otlp', otlp.state] as const])],
     all: [recent, spend, ledger, otlp].filter((each) => each !== null),
     async close(waitMs) {
@@ -67,6 +67,37 @@ export async function openFollowers(
         await sinks?.close(waitMs);
       };
       await Promise.all([kept(), otlp?.close(waitMs)]);
+    },
+  };
+}
+
+/** Keeps what streams say where spans have it; null: they don't. */
+function contentOf({ otlp: { signals, contentMaxBytes } }: Config['observe'], otlp: Otlp | null) {
+  return otlp !== null && contentMaxBytes > 0 && signals.includes('traces') ? keepStreams() : null;
+}
+
+/** Opens those of a worker beside the first one, which has the ledger's file and sends it to sinks. */
+export async function joinFollowers(
+  { observe }: Config,
+  log: Log,
+  world: World,
+  { aside, names, at }: FollowersDeps,
+  { sendSegment }: { readonly sendSegment: (segment: Segment) => void },
+): Promise<Followers> {
+  const recent = createRecent(observe.recent);
+  const spend = createSpend(names.of);
+  const share = observe.ledger.path === undefined ? null : createLedgerShare(sendSegment);
+  const otlp = await openOtlp(observe.otlp, log, world, aside, at);
+  return {
+    recent,
+    spend,
+    ledger: null,
+    content: contentOf(observe, otlp),
+    sinks: () => [],
+    all: [recent, spend, share, otlp].filter((each) => each !== null),
+    async close(waitMs) {
+      share?.close();
+      await otlp?.close(waitMs);
     },
   };
 }

@@ -44,7 +44,8 @@ export interface Pressure {
   stop(): void;
 }
 
-const full = new Refusal('memory_full', 'The process takes as much memory as it may.', {
+/** What new requests are refused with while the memory is full. */
+export const full = new Refusal('memory_full', 'The process takes as much memory as it may.', {
   retryAfterMs: 1000,
 });
 

@@ -15,10 +15,14 @@ import { modelNames } from '../route/route.ts';
 import { keepCache, restoreCache } from './carry.ts';
 import { findContainer, takenShare, underCeiling } from './ceiling.ts';
 import { composeStages, openRooms } from './compose.ts';
+import { joinCrew, noCrew, systemMs } from './crew.ts';
 import { drain, release } from './drain.ts';
+import { createOthers } from './others.ts';
 import { startPressure } from './pressure.ts';
 import { adopt } from './reload.ts';
+import { shareOf } from './share.ts';
 import { viewOf } from './view.ts';
+import { noWorkers, startWorkers } from './workers.ts';
 
 /** A running sidecar. */
 export interface Sidecar {
@@ -38,15 +42,26 @@ export interface Sidecar {
   drain(): Promise<void>;
 }
 
-/** Starts a sidecar. Rejects if a port or the store can't be opened. */
-export async function startSidecar(given: Config, log: Log, world: World = realWorld): Promise<Sidecar> {
+/**
+ * Starts a sidecar. Rejects if a port or the store can't be opened.
+ * @param passLines takes the log's lines of workers beside the first one
+ */
+export async function startSidecar(
+  given: Config,
+  log: Log,
+  world: World = realWorld,
+  passLines: (lines: Buffer) => void = () => {},
+): Promise<Sidecar> {
   const { clock } = world;
   const container = findContainer();
-  const first = underCeiling(given, container);
+  let whole = underCeiling(given, container);
+  const first = shareOf(whole);
   let listener: Listener | null = null;
+  let workers = noWorkers;
   let ready = false;
   let reloading: Promise<unknown> = Promise.resolve();
-  const rooms = await openRooms(first, log, world, () => listener?.inFlight ?? 0);
+  const crew = given.workers === 1 ? noCrew : joinCrew(0, given.workers);
+  const rooms = await openRooms(first, log, world, () => listener?.inFlight ?? 0, crew, null);
   const releaseAfter = async (cause: unknown): Promise<never> => {
     await release(rooms, reloading);
     throw cause;
@@ -65,21 +80,26 @@ export async function startSidecar(given: Config, log: Log, world: World = realW
   const limits = {
     token: keys.token,
     view: rooms.limiter.view,
-    leased: () => rooms.leases.up,
+    leased: () => rooms.pods.leases.up,
   };
+  const others = createOthers(() => workers, rooms.observer);
   const cache = {
     token: keys.token,
     size: () => ({ entries: rooms.cache.size, bytes: rooms.cache.bytes }),
-    places: rooms.cache.places,
-    purge: (what: Purge) => rooms.cache.purge(what, clock()),
+    places: () => others.places(rooms.cache.places()),
+    async purge(what: Purge) {
+      rooms.cache.purge(what, clock());
+      await workers.purge(what);
+    },
   };
   const { registry } = rooms.metrics;
-  const dashboard = viewOf(rooms, {
-    config: () => stages.config,
+  const dashboard = viewOf(rooms, others, {
+    config: () => whole,
     dataUrl: () => listener?.url ?? '',
     inFlight: () => listener?.inFlight ?? 0,
   });
-  const view = { ready: () => ready, registry, keys, limits, cache, dashboard };
+  const metrics = { contentType: registry.contentType, text: () => others.metricsText(registry) };
+  const view = { ready: () => ready, metrics, keys, limits, cache, dashboard };
   const admin = await openAdmin(first.admin, view).catch(releaseAfter);
   const open = await listen(
     first.listen,
@@ -92,11 +112,30 @@ export async function startSidecar(given: Config, log: Log, world: World = realW
         null,
       ),
     admin.url,
+    given.workers === 1 ? {} : { passOn: (socket) => workers.passOn(socket) },
   ).catch((cause: unknown) => {
     admin.close();
     return releaseAfter(cause);
   });
   listener = open;
+  if (given.workers > 1) {
+    const { digestKey, scrubSecret, saved, followers } = rooms;
+    const zeroMs = systemMs() - clock();
+    const start = { config: whole, crewId: crew.id, zeroMs, digestKey, scrubSecret, saved };
+    workers = await startWorkers(
+      { ...start, adminUrl: admin.url, terminal: world.terminal },
+      {
+        ...world,
+        connections: () => open.connections,
+        passLines,
+        takeSegment: (segment) => followers.ledger?.take(segment),
+      },
+    ).catch((cause: unknown) => {
+      open.close();
+      admin.close();
+      return releaseAfter(cause);
+    });
+  }
   const trims = startTrims(clock);
   const pressure = startPressure({
     clock,
@@ -105,12 +144,15 @@ export async function startSidecar(given: Config, log: Log, world: World = realW
       rooms.cache.squeeze(share);
       open.squeeze(share);
     },
-    refuseNew: open.refuseNew,
+    refuseNew(refusal) {
+      open.refuseNew(refusal);
+      workers.full(refusal !== null);
+    },
     collect: collectGarbage,
     trim: trimMemory,
     telemetry: rooms.observer,
   });
-  const carried = { cache: rooms.cache, telemetry: rooms.observer, world };
+  const carried = { cache: rooms.cache, telemetry: rooms.observer, world, onHead: workers.restored };
   const restored = restoreCache(first.cache, carried);
   ready = true;
 
@@ -124,12 +166,17 @@ export async function startSidecar(given: Config, log: Log, world: World = realW
       return modelNames(stages.routes);
     },
     async reload(next) {
-      const config = underCeiling(next, container);
-      const composed = composeStages(config, rooms);
+      // The number of workers stays until a restart.
+      const config = underCeiling({ ...next, workers: given.workers }, container);
+      const part = shareOf(config);
+      const composed = composeStages(part, rooms);
       reloading = composed.catch(() => {});
-      const adopted = await composed;
-      adopt(config, rooms, open);
-      stages = adopted;
+      const made = await composed;
+      await workers.compose(config);
+      adopt(part, rooms, open);
+      stages = made;
+      whole = config;
+      await workers.adopt();
       rooms.observer.reload(true);
     },
     reloadRefused: () => rooms.observer.reload(false),
@@ -137,7 +184,8 @@ export async function startSidecar(given: Config, log: Log, world: World = realW
     async drain() {
       ready = false;
       pressure.stop();
-      await drain(rooms, open, admin, stages.config.listen.drainMs);
+      const { drainMs } = stages.config.listen;
+      await Promise.all([drain(rooms, open, drainMs, admin), workers.drain(drainMs)]);
       trims.stop();
       await restored;
       await keepCache(first.cache, carried);

@@ -3,6 +3,8 @@ import type { DashboardView, TargetView } from '../admin/dashboard.ts';
 import type { Config } from '../config/schema.ts';
 import { isDown } from '../upstream/engine.ts';
 import type { Rooms } from './compose.ts';
+import type { WorkerState } from './crew.ts';
+import type { Others } from './others.ts';
 
 /** What changes with a reload or belongs to the ports. */
 interface Around {
@@ -14,23 +16,35 @@ interface Around {
 const breakers = ['closed', 'open', 'half-open'] as const;
 
 /** The view of a sidecar's rooms. */
-export function viewOf(rooms: Rooms, around: Around): Omit<DashboardView, 'token' | 'isAdmin'> {
-  const { observer, limiter, leases, cache, batch, followers } = rooms;
+export function viewOf(
+  rooms: Rooms,
+  others: Others,
+  around: Around,
+): Omit<DashboardView, 'token' | 'isAdmin'> {
+  const sum = (of: (state: WorkerState) => number): number =>
+    others.states.reduce((total, state) => total + of(state), 0);
+  const { observer, limiter, cache, batch, followers } = rooms;
+  const { leases } = rooms.pods;
   return {
     config: around.config,
     dataUrl: around.dataUrl,
+    refresh: others.refresh,
     recent: observer.recent,
-    spend: observer.spend,
-    targets: () => targetsOf(rooms, around.config()),
+    spend: { rows: () => others.spend(observer.spend.rows()) },
+    targets: () =>
+      targetsOf(rooms, around.config()).map((target) => ({
+        ...target,
+        inFlight: target.inFlight + sum(({ targets }) => targets[target.label] ?? 0),
+      })),
     limits: (max) => limiter.fullest(max),
     leases: () => (leases.up === null ? null : { up: leases.up, pods: leases.pods }),
     ledger: () => followers.ledger?.state ?? null,
     sinks: () => followers.sinks(),
     numbers: () => ({
-      inFlight: around.inFlight(),
+      inFlight: around.inFlight() + sum(({ inFlight }) => inFlight),
       cacheEntries: cache.size,
       cacheBytes: cache.bytes,
-      batchWaiting: batch.waiting,
+      batchWaiting: batch.waiting + sum(({ batchWaiting }) => batchWaiting),
       rssBytes: process.memoryUsage.rss(),
       upSeconds: process.uptime(),
     }),

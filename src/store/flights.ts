@@ -78,8 +78,8 @@ export interface Flights {
   settle(key: string, seen: Seen | Refusal): void;
   /** Joins the flight with this key; null: it can't be joined, or there is none. */
   join(key: string): Seen | Join | null;
-  /** Memory of all recordings. */
-  readonly recordedBytes: number;
+  /** Another worker wants the reply of the flight with this key: it must end, even if its client disconnects. */
+  wanted(key: string): void;
 }
 
 interface Flight {
@@ -207,8 +207,6 @@ export function createFlights(deps: FlightDeps): Flights {
       flight.joiners += 1;
       return running(flight, flight.recording);
     },
-    get recordedBytes() {
-      return recordedBytes;
-    },
+    wanted: (key) => inFlight.get(key)?.leader.joined(),
   };
 }

@@ -1,4 +1,5 @@
 /** A bounded in-memory store of replies in the native core: evicts the least recently used, and expires each reply. */
+import { unshared } from '../base/shared.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import { type StoreEntry, store } from '../native/store.ts';
 
@@ -18,6 +19,8 @@ export interface ReplyStore {
   fill(records: Buffer, shiftMs: number, nowMs: number): boolean;
   /** Changes the bounds, evicting as needed. */
   resize(bounds: StoreBounds): void;
+  /** Evicts, so that so many bytes that are kept elsewhere fit beside it into its bounds from now on. */
+  makeRoom(bytes: number): void;
   readonly size: number;
   readonly bytes: number;
 }
@@ -40,9 +43,9 @@ export interface StoreBounds {
 /** The owner of what isn't kept by owners. */
 export const everyone = 0;
 
-/** An empty store. */
-export function createReplyStore(bounds: StoreBounds): ReplyStore {
-  const id = store.open(bounds.entriesMax, bounds.bytesMax, bounds.ttlMs);
+/** An empty store, or the one that other workers have opened. @param table its name among those they share */
+export function createReplyStore(bounds: StoreBounds, shared = unshared, table = ''): ReplyStore {
+  const id = store.open(bounds.entriesMax, bounds.bytesMax, bounds.ttlMs, shared.name(table));
   return {
     get(owner, key, nowMs) {
       const found = store.get(id, owner, key, nowMs);
@@ -58,6 +61,7 @@ export function createReplyStore(bounds: StoreBounds): ReplyStore {
       return store.fill(id, records, shiftMs, nowMs);
     },
     resize: ({ entriesMax, bytesMax, ttlMs }) => store.set(id, entriesMax, bytesMax, ttlMs),
+    makeRoom: (bytes) => store.makeRoom(id, shared.worker, bytes),
     get size() {
       return store.size(id);
     },

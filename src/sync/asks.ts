@@ -3,7 +3,7 @@ import { askTimeoutMs } from '../exchange/lease.ts';
 import { afterIdle } from './within.ts';
 
 /** Requests that wait at once; more are decided by the fair share. */
-const asksMax = 1000;
+export const asksMax = 1000;
 /** Once an ask was not answered in time, none is made for this long. */
 const askPauseMs = 1000;
 

@@ -34,6 +34,10 @@ export interface CacheSync extends CachePeers {
 
 /** What it needs. */
 export interface CacheSyncDeps {
+  /** Names this pod, for all its workers; empty: any name will do. */
+  readonly pod: string;
+  /** False: another worker of the pod reads for all. */
+  readonly reads: boolean;
   /** Ms since 1970. */
   readonly wallClock: () => number;
   /** 0 ≤ x < 1. */
@@ -62,8 +66,9 @@ function entriesIn(answer: unknown): readonly StreamEntry[] {
 }
 
 /** Creates it, not connected yet. */
-export function createCacheSync({ wallClock, random, hear, telemetry }: CacheSyncDeps): CacheSync {
-  const me = randomBytes(12).toString('base64url');
+export function createCacheSync(deps: CacheSyncDeps): CacheSync {
+  const { wallClock, random, hear, telemetry } = deps;
+  const me = deps.pod || randomBytes(12).toString('base64url');
   /** Ids, and when they were heard, ms since 1970. */
   const heard = new Map<string, number>();
   let knownSinceMs = Number.NEGATIVE_INFINITY;
@@ -109,13 +114,17 @@ export function createCacheSync({ wallClock, random, hear, telemetry }: CacheSyn
   };
 
   const connect = async (sync: SyncConfig & { readonly redis: string }, of: Link): Promise<void> => {
-    const [out, into] = [await redisClient(sync, random), await redisClient(sync, random)];
+    const open = async (): Promise<RedisClient> => {
+      const client = await redisClient(sync, random);
+      client.on('error', () => {});
+      return client;
+    };
+    const [out, into] = [await open(), deps.reads ? await open() : null];
     if (of.closed) return;
     [of.out, of.into] = [out, into];
-    for (const client of [out, into]) {
-      client.on('error', () => {});
-      await client.connect().catch(() => {});
-    }
+    await out.connect().catch(() => {});
+    if (into === null) return;
+    await into.connect().catch(() => {});
     void follow(of, into);
   };
   const close = (): void => {

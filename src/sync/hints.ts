@@ -20,10 +20,15 @@ const cooldownMinMs = 1000;
 /** Most cooldowns remembered as sent, so that not every 429 becomes a message. */
 const sentMax = 10_000;
 
-/** Sends hints to peers, and applies theirs. */
+/** A hint among the workers of one sidecar. */
+export type HintNews = Omit<Message, 'from'>;
+
+/** Sends hints to peers and to other workers, and applies theirs. */
 export interface Hints extends PeerHints {
   /** A tenant made an object at a provider. */
   made(provider: string, id: string, tenant: string): void;
+  /** Another worker's hint, or one that it has received; whoever is connected sends it on to peers. */
+  hear(news: HintNews): void;
   /** Adopts settings: connects elsewhere, or not at all. */
   update(sync: SyncConfig): void;
   close(): void;
@@ -32,6 +37,8 @@ export interface Hints extends PeerHints {
 /** What hints depend on. */
 export interface HintsDeps {
   readonly health: HealthBook;
+  /** Tells all other workers; null: there are none. */
+  readonly tellWorkers: ((news: HintNews) => void) | null;
   /** Takes the word of a peer that a tenant made an object at a provider. */
   readonly hearMade: (provider: string, id: string, tenant: string) => void;
   /** The provider of this name; undefined: there is none. */
@@ -51,29 +58,44 @@ export function createHints(deps: HintsDeps): Hints {
   let settings = '';
   let peers: Peers | null = null;
 
-  const send = (
-    message: Omit<Message, 'from' | 'provider' | 'place'>,
-    { name, baseUrl }: Pick<Provider, 'name' | 'baseUrl'>,
-  ): void => {
+  const publish = (news: HintNews): void => {
     if (peers === null) return;
     deps.telemetry.hint('sent');
-    peers.publish(JSON.stringify({ from, provider: name, place: addressDigest(baseUrl), ...message }));
+    peers.publish(JSON.stringify({ from, ...news }));
   };
 
-  const receive = (got: Message): void => {
-    if (got.from === from) return;
+  const someoneHears = (): boolean => peers !== null || deps.tellWorkers !== null;
+
+  const send = (
+    message: Omit<HintNews, 'provider' | 'place'>,
+    { name, baseUrl }: Pick<Provider, 'name' | 'baseUrl'>,
+  ): void => {
+    if (!someoneHears()) return;
+    const news = { provider: name, place: addressDigest(baseUrl), ...message };
+    publish(news);
+    deps.tellWorkers?.(news);
+  };
+
+  /** False: it is of no use here. */
+  const adopt = (got: HintNews): boolean => {
     const provider = deps.provider(got.provider);
-    if (provider === undefined || addressDigest(provider.baseUrl) !== got.place) return;
+    if (provider === undefined || addressDigest(provider.baseUrl) !== got.place) return false;
     if (got.kind === 'made') {
-      deps.telemetry.hint('received');
-      return deps.hearMade(got.provider, got.name, got.tenant ?? '');
+      deps.hearMade(got.provider, got.name, got.tenant ?? '');
+      return true;
     }
     const breakerId = deps.health.breakerId(got.subject, got.name);
-    if (breakerId === null) return;
-    deps.telemetry.hint('received');
+    if (breakerId === null) return false;
     const nowMs = deps.clock();
     if (got.kind !== 'limited') breaker.hint(breakerId, got.kind === 'down', deps.random(), nowMs);
     else hintLimited(provider, got.credential ?? '', got.name, nowMs + (got.restMs ?? 0));
+    return true;
+  };
+
+  const receive = ({ from: sender, ...got }: Message): void => {
+    if (sender === from || !adopt(got)) return;
+    deps.telemetry.hint('received');
+    if (!ofBreaker(got)) deps.tellWorkers?.(got);
   };
 
   const close = (): void => {
@@ -100,7 +122,7 @@ export function createHints(deps: HintsDeps): Hints {
       send({ kind: open ? 'down' : 'up', subject, name }, target.provider);
     },
     rest(target, { digest }, restMs) {
-      if (peers === null || restMs < cooldownMinMs) return;
+      if (!someoneHears() || restMs < cooldownMinMs) return;
       const key = `${digest} ${target.label}`;
       const nowMs = deps.clock();
       // Peers already know of a cooldown that ends about as late.
@@ -111,12 +133,19 @@ export function createHints(deps: HintsDeps): Hints {
       send({ ...hint, credential: digest, restMs }, target.provider);
     },
     made(name, id, tenant) {
-      const provider = peers === null ? undefined : deps.provider(name);
+      const provider = someoneHears() ? deps.provider(name) : undefined;
       if (provider !== undefined) send({ kind: 'made', subject: 'provider', name: id, tenant }, provider);
+    },
+    hear(news) {
+      publish(news);
+      // Breakers are the same for all workers.
+      if (!ofBreaker(news)) adopt(news);
     },
     close,
   };
 }
+
+const ofBreaker = ({ kind }: HintNews): boolean => kind === 'down' || kind === 'up';
 
 /** Identifies a provider's address without revealing it. */
 const addressDigest = (baseUrl: string): string =>

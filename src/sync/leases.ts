@@ -67,6 +67,8 @@ export interface LeaseSyncDeps {
   readonly book: LeaseBook;
   /** Called with the version of the stored keys that Redis has. */
   readonly onKeysVersion?: (version: number) => void;
+  /** Called with the number of pods that Redis knows, again and again. */
+  readonly onPods?: (pods: number) => void;
   /** Monotonic ms. */
   readonly clock: () => number;
   /** 0 ≤ x < 1. */
@@ -83,6 +85,7 @@ export function createLeases(deps: LeaseSyncDeps): LeaseSync {
     leasePods(count: number) {
       pods = count;
       deps.telemetry.leasePods(count);
+      deps.onPods?.(count);
     },
   };
   return {

@@ -1,5 +1,6 @@
 /** The state of targets and providers across requests: breakers and upstream limits. Kept over reloads. */
 
+import { type Shared, unshared } from '../base/shared.ts';
 import { type BreakerSettings, breaker } from '../native/breaker.ts';
 import { meter } from '../native/meters.ts';
 import { createModelStates } from './models.ts';
@@ -63,13 +64,13 @@ export function breakerSettings(attempt: AttemptSettings, targets: number): Brea
   };
 }
 
-/** @param clock monotonic ms */
-export function createHealthBook(clock: () => number): HealthBook {
+/** @param clock monotonic ms @param shared names what workers share */
+export function createHealthBook(clock: () => number, shared: Shared = unshared): HealthBook {
   const targets = new Map<string, TargetHealth>();
   const providers = new Map<string, ProviderHealth>();
   const quotas = new Map<string, Quota>();
   // The meters of all quotas are in one table, so that those of a call are checked together.
-  const table = meter.openTable();
+  const table = meter.openTable(shared.name('quotas'));
   /** Targets of the configuration, and their upstream limits. */
   const asked = new Map<string, OwnLimits | undefined>();
   let attempt: AttemptSettings | null = null;
@@ -86,10 +87,10 @@ export function createHealthBook(clock: () => number): HealthBook {
     const knownId = known?.breakerId ?? null;
     const several = targetCount >= targetsMin;
     if (knownId !== null && !several) closeLater(() => breaker.close(knownId));
-    const quota = renew(known?.quota ?? null, limits);
+    const quota = renew(known?.quota ?? null, limits, shared.name(`quota of ${name}`));
     if (!several && quota === null) return void providers.delete(name);
     const set = breakerSettings(settings(), targetsMin);
-    const breakerId = several ? (knownId ?? breaker.open(set)) : null;
+    const breakerId = several ? (knownId ?? breaker.open(set, shared.name(`breaker of ${name}`))) : null;
     if (breakerId !== null) breaker.set(breakerId, set);
     providers.set(name, { breakerId, quota });
   };
@@ -99,13 +100,13 @@ export function createHealthBook(clock: () => number): HealthBook {
     void setTimeout(close, settings().totalTimeoutMs + queuedMaxMs).unref();
 
   /** Keeps buckets whose limits are unchanged; others start full. */
-  const renew = (known: Quota | null, limits: OwnLimits | undefined): Quota | null => {
+  const renew = (known: Quota | null, limits: OwnLimits | undefined, name?: string): Quota | null => {
     if (known !== null && JSON.stringify(known.limits) === JSON.stringify(limits)) return known;
     if (known !== null) closeQuota(known);
-    return limits === undefined ? null : openQuota(table, limits, clock());
+    return limits === undefined ? null : openQuota(table, limits, clock(), name);
   };
 
-  const models = createModelStates({ settings: () => breakerSettings(settings(), 1), renew, clock });
+  const models = createModelStates({ settings: () => breakerSettings(settings(), 1), renew, clock, shared });
 
   const configured = (label: string, limits: OwnLimits | undefined): TargetHealth => {
     asked.set(label, limits ?? asked.get(label));
@@ -115,7 +116,8 @@ export function createHealthBook(clock: () => number): HealthBook {
       breaker.set(known.breakerId, set);
       return known;
     }
-    const made = { breakerId: breaker.open(set), restsUntilMs: 0, inFlight: 0, latency: new PeakEwma() };
+    const breakerId = breaker.open(set, shared.name(`breaker of ${label}`));
+    const made = { breakerId, restsUntilMs: 0, inFlight: 0, latency: new PeakEwma() };
     targets.set(label, made);
     return made;
   };
@@ -153,7 +155,7 @@ export function createHealthBook(clock: () => number): HealthBook {
         if (quota !== null) closeQuota(quota);
       }
       for (const label of new Set([...quotas.keys(), ...asked.keys()])) {
-        const quota = renew(quotas.get(label) ?? null, asked.get(label));
+        const quota = renew(quotas.get(label) ?? null, asked.get(label), shared.name(`quota of ${label}`));
         if (quota === null) quotas.delete(label);
         else quotas.set(label, quota);
       }

@@ -3,6 +3,7 @@
  * number is kept: a state that is released loses its breaker, and gets a new one with its next call.
  */
 
+import type { Shared } from '../base/shared.ts';
 import { type BreakerSettings, breaker, breakerState } from '../native/breaker.ts';
 import { PeakEwma } from './peak-ewma.ts';
 import { closeQuota, type OwnLimits, type Quota } from './quota.ts';
@@ -18,9 +19,11 @@ const lookedAtMax = 32;
 interface ModelDeps {
   readonly settings: () => BreakerSettings;
   /** Opens upstream limits, or keeps those known if they are unchanged. */
-  readonly renew: (known: Quota | null, limits: OwnLimits | undefined) => Quota | null;
+  readonly renew: (known: Quota | null, limits: OwnLimits | undefined, name?: string) => Quota | null;
   /** Monotonic ms. */
   readonly clock: () => number;
+  /** Names what workers share. */
+  readonly shared: Shared;
 }
 
 /** The states of the models of patterns. */
@@ -38,7 +41,7 @@ export interface ModelStates {
 }
 
 /** No states yet. */
-export function createModelStates({ settings, renew, clock }: ModelDeps): ModelStates {
+export function createModelStates({ settings, renew, clock, shared }: ModelDeps): ModelStates {
   // The one opened longest ago first.
   const kept = new Set<TargetHealth>();
   const byLabel = new Map<string, TargetHealth>();
@@ -79,7 +82,8 @@ export function createModelStates({ settings, renew, clock }: ModelDeps): ModelS
       const known = byLabel.get(label);
       if (known?.model !== undefined) {
         known.model.limits = limits;
-        if (known.breakerId !== 0) known.model.quota = renew(known.model.quota, limits);
+        if (known.breakerId !== 0)
+          known.model.quota = renew(known.model.quota, limits, shared.name(`quota of ${label}`));
         return known;
       }
       const model = { label, sourceId, limits, quota: null };
@@ -91,8 +95,8 @@ export function createModelStates({ settings, renew, clock }: ModelDeps): ModelS
       const { breakerId, model } = health;
       if (breakerId !== 0 || model === undefined) return breakerId;
       if (!kept.has(health)) keep(model.label, health);
-      health.breakerId = breaker.open(settings());
-      model.quota = renew(null, model.limits);
+      health.breakerId = breaker.open(settings(), shared.name(`breaker of ${model.label}`));
+      model.quota = renew(null, model.limits, shared.name(`quota of ${model.label}`));
       return health.breakerId;
     },
     breakerId: (label) => byLabel.get(label)?.breakerId || null,

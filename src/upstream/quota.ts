@@ -1,6 +1,13 @@
 /** Upstream limits: a provider's requests and tokens per minute, as meters of the native core. */
 
-import { AskEntries, MeterAlgorithm, meter, meterAsk, SettleEntries } from '../native/meters.ts';
+import {
+  AskEntries,
+  MeterAlgorithm,
+  meter,
+  meterAsk,
+  openNamedMeter,
+  SettleEntries,
+} from '../native/meters.ts';
 import type { ProviderConfig } from './settings.ts';
 
 /** Upstream limits as configured; each may be absent. */
@@ -23,18 +30,16 @@ const ends = new SettleEntries();
  * Opens full buckets, each with one minute's worth. A call that ends after its bucket is closed settles nothing.
  * @param table id from `meter.openTable`
  * @param nowMs monotonic ms
+ * @param name under which workers share it, as long as the limits are the same
  */
-export function openQuota(table: number, limits: OwnLimits, nowMs: number): Quota {
-  const open = (perMinute: number | undefined): number | null =>
-    perMinute === undefined
-      ? null
-      : meter.open(table, MeterAlgorithm.TokenBucket, perMinute, perMinute / 60, 1, nowMs);
-  return {
-    table,
-    limits,
-    requestsId: open(limits.requestsPerMinute),
-    tokensId: open(limits.tokensPerMinute),
+export function openQuota(table: number, limits: OwnLimits, nowMs: number, name?: string): Quota {
+  const open = (what: 'requestsPerMinute' | 'tokensPerMinute'): number | null => {
+    const perMinute = limits[what];
+    if (perMinute === undefined) return null;
+    const shared = name && `${name} ${what} ${perMinute}`;
+    return openNamedMeter(shared, table, MeterAlgorithm.TokenBucket, perMinute, perMinute / 60, 1, nowMs).id;
   };
+  return { table, limits, requestsId: open('requestsPerMinute'), tokensId: open('tokensPerMinute') };
 }
 
 /** Closes the buckets. */

@@ -69,6 +69,7 @@ test('a changed setting that needs a restart is logged until the file has the va
     'observe.sinks.webhook.url',
     'store.flushMs',
     'store.path',
+    'workers',
   ]);
   const first = config(0);
   const sidecar = await startSidecar(first, pino({ level: 'silent' }));

@@ -57,7 +57,7 @@ export const works = {
     return found === null ? null : found.bytes.toString('utf8', found.headLength, found.length);
   },
   insert(name: string, entry: number, text: string): boolean {
-    return search.insert(search.open(1e6, 256, name), 'scope', entry, text);
+    return search.insert(search.open(1e6, 256, name), 1, 'scope', entry, text);
   },
   find(name: string, text: string): number | null {
     return search.find(search.open(1e6, 256, name), 'scope', text)?.entry ?? null;

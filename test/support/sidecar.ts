@@ -61,7 +61,8 @@ export async function startTestSidecar(input: ConfigInput, world: Partial<World>
     admin: { port: 0, ...input.admin },
   });
   const shared = { ...realWorld, startThread: sharedThread };
-  const sidecar = await startSidecar(config, pino({ base: null }, sink), { ...shared, ...world });
+  const passLines = (lines: Buffer): void => void sink.write(lines);
+  const sidecar = await startSidecar(config, pino({ base: null }, sink), { ...shared, ...world }, passLines);
   const records = (): LoggedRecord[] =>
     lines
       .map((line): LoggedRecord & { requestId?: string } => JSON.parse(line))

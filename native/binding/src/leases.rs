@@ -8,7 +8,7 @@ use sidegate_core::limits::leases::{GRANT, REPORT, VIEW};
 use crate::meters::{UNKNOWN, bad_rate, with};
 use crate::{invalid, require_room};
 
-/// Has pods share the limit of a meter that nothing was taken from.
+/// Has pods share the limit of a meter that nothing was taken from; one that they share stays as it is.
 ///
 /// `share`: this process' part of it while Redis is gone; `equal`: an equal part; both above 0 and at most 1.
 /// `advance`: what it may admit before the first grant. Throws on an unknown id, and where a number makes no

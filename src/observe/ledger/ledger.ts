@@ -14,6 +14,8 @@ import type { Retention } from './writer.ts';
 export interface Ledger {
   /** @param endedMs ms since 1970 */
   add(record: ExchangeRecord, endedMs: number): void;
+  /** Takes what another worker has gathered. */
+  take(segment: Segment): void;
   readonly state: LedgerState;
   /** Adopts new settings. */
   update(settings: LedgerSettings): void;
@@ -48,9 +50,9 @@ export interface LedgerDeps extends Pick<World, 'startThread' | 'wallClock'> {
 }
 
 /** How long a record waits for others: a segment costs as much as some hundred records. */
-const gatherMs = 500;
+export const gatherMs = 500;
 /** Records in one segment, which is one transaction. */
-const segmentMax = 1000;
+export const segmentMax = 1000;
 /** Pause after a segment that could not be written. */
 const retryMs = 1000;
 /** The thread ends after this time without records: it takes several MB. */
@@ -134,7 +136,8 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
     }
     written += answeredTo.segment.count;
     deps.onWritten?.();
-    if (waiting > 0) return schedule(full.length > 0 ? 0 : gatherMs);
+    // At the end there is nothing to gather.
+    if (waiting > 0) return schedule(full.length > 0 || onEmpty !== null ? 0 : gatherMs);
     onEmpty?.();
     idle = setTimeout(rest, idleMs).unref();
   }
@@ -165,6 +168,12 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
         if (!failing) sendNow();
         trim();
       }
+      if (timer === null && inFlight === null) schedule(gatherMs);
+    },
+    take(segment) {
+      full.push({ key: randomUUID(), segment });
+      waiting += segment.count;
+      trim();
       if (timer === null && inFlight === null) schedule(gatherMs);
     },
     get state() {
@@ -199,16 +208,19 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
       waiting = 0;
       if (open.count > 0) open.take();
       const ended = rest();
-      if (ended === null) return;
-      // A thread that hangs in a system call, as on a disk that is gone, can't even be terminated.
-      await new Promise<void>((resolve) => {
-        const late = setTimeout(resolve, closeMs);
-        ended.once('exit', () => {
-          clearTimeout(late);
-          resolve();
-        });
-      });
-      void ended.terminate();
+      if (ended !== null) await exited(ended);
     },
   };
+}
+
+/** Waits until a thread has ended. One that hangs in a system call, as on a disk that is gone, can't even be terminated. */
+async function exited(thread: Thread): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const late = setTimeout(resolve, closeMs);
+    thread.once('exit', () => {
+      clearTimeout(late);
+      resolve();
+    });
+  });
+  void thread.terminate();
 }

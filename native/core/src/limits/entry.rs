@@ -65,6 +65,8 @@ pub mod ask {
     pub const SPENT: u32 = 2;
     /// No reply follows that could say that the soft mark was crossed: a later one does. Not a bit of [`told`].
     pub const QUIET: u32 = 16;
+    /// Decided as if Redis were gone. Not a bit of [`told`] either.
+    pub const ALONE: u32 = 32;
 }
 
 /// Bits of an entry's flags, out.

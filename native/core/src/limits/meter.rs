@@ -30,13 +30,17 @@ impl Meter {
         Ok(Meter { kind, settings, over: false, unreported: false, lease: None })
     }
 
-    /// Has pods share the limit. `share`: this one's part while Redis is gone; `equal`: an equal part, both above
-    /// 0 and at most 1; `advance`: as in [`Terms`].
+    /// Has pods share the limit; if they do already, nothing changes, as each thread that opens a meter by its name
+    /// says so. `share`: this one's part while Redis is gone; `equal`: an equal part, both above 0 and at most 1;
+    /// `advance`: as in [`Terms`].
     ///
     /// # Errors
     /// [`BadRate`] if a setting is invalid.
     pub fn share(&mut self, share: f64, equal: f64, advance: f64, now_ms: f64) -> Result<(), BadRate> {
         checked_share(equal)?;
+        if self.lease.is_some() {
+            return Ok(());
+        }
         let Settings { capacity, rate, .. } = self.settings;
         self.kind.set(capacity * checked_share(share)?, rate * share, now_ms)?;
         let supply = self.kind.supply(self.settings);

@@ -79,9 +79,9 @@ impl Meters {
         let mut delay_ms = 0.0_f64;
         let mut would_refuse = false;
         let mut worst: Option<(usize, f64)> = None;
-        let alone = self.alone;
         for (number, entry) in entries.chunks_exact_mut(ENTRY).enumerate() {
             let [id, cost, window, left_ms, flags] = *entry else { continue };
+            let alone = self.is_alone(flags);
             let meter = self.get(id).ok_or(Fault::Unknown(number))?;
             if cost.is_nan() || cost < 0.0 {
                 return Err(Fault::BadCost(number));
@@ -106,6 +106,7 @@ impl Meters {
         }
         if let Some((number, wait_ms)) = worst {
             let entry = &mut entries[number * ENTRY..(number + 1) * ENTRY];
+            let alone = self.is_alone(entry[Asked::Flags as usize]);
             entry[Asked::Cost as usize] = if wait_ms.is_finite() { wait_ms } else { -1.0 };
             entry[Asked::Left as usize] =
                 self.get(entry[Asked::Id as usize]).map_or(0.0, |meter| meter.left(alone, now_ms));
@@ -118,9 +119,14 @@ impl Meters {
         Ok(delay_ms)
     }
 
+    /// Whether an entry with these flags is decided by this process' share of what pods share.
+    fn is_alone(&self, flags: f64) -> bool {
+        self.alone || flags as u32 & ask::ALONE != 0
+    }
+
     fn take(&mut self, entry: &mut [f64], would_refuse: bool, now_ms: f64) {
         let [id, cost, window, left_ms, flags] = *entry else { return };
-        let alone = self.alone;
+        let alone = self.is_alone(flags);
         let Some(meter) = self.get(id) else { return };
         let flags = flags as u32;
         if would_refuse && flags & ask::OBSERVED != 0 {
@@ -265,6 +271,19 @@ mod tests {
             entry[4] as u32
         });
         assert_eq!(outcomes, [told::CROSSED, told::SAY, 0]);
+    }
+
+    #[test]
+    fn an_entry_may_be_decided_by_the_share_while_redis_is_there() {
+        let mut meters = Meters::new();
+        let id = open(&mut meters, Algorithm::TokenBucket, 10.0);
+        let share = |meters: &mut Meters, part| meters.get(id).unwrap().share(part, part, part, 0.0);
+        share(&mut meters, 0.5).unwrap();
+        // The next thread that opens it changes nothing.
+        share(&mut meters, 1.0).unwrap();
+        let outcomes = [0, ask::ALONE, 0, ask::ALONE]
+            .map(|flags| meters.admit(&mut entry(id, 4.0, flags | ask::SPENT), 0.0, 0.0));
+        assert_eq!(outcomes, [Ok(-1.0), Ok(0.0), Ok(-1.0), Ok(-1.0)]);
     }
 
     #[test]
