@@ -19,7 +19,7 @@ const typeOf: Readonly<Record<string, string>> = {
   domain: 'DOMAIN_NAME',
 };
 
-/** What needs a language model, and is reported apart. */
+/** What needs a language model, and is counted apart. */
 const named = new Set([
   'PERSON',
   'ORGANIZATION',
@@ -85,7 +85,13 @@ const scores = ({ right, found, labelled }: Tally) => {
   return { precision: round(precision), recall: round(recall), f1: round(f1), labelled, found, right };
 };
 
-/** Scores by type, and of the structured types together. Kinds that the file never labels don't count. */
+/** Types of credentials. */
+const secret = new Set(piiKinds.filter((kind) => kind.secret).map(({ name }) => name.toUpperCase()));
+
+/**
+ * Scores by type, of the structured types together, and of secrets. Kinds that the file never labels don't count. Of names,
+ * places and the like it says how many are labelled: none is found without a recogniser.
+ */
 export function evaluate(
   samples: readonly Sample[],
   missed: (sample: Sample, found: Span[]) => void = () => {},
@@ -107,11 +113,16 @@ export function evaluate(
     }
     if (wrong) missed(sample, found);
   }
-  const sum: Tally = { right: 0, found: 0, labelled: 0 };
-  for (const tally of tallies.values())
-    for (const key of ['right', 'found', 'labelled'] as const) sum[key] += tally[key];
+  const sum = (isSecret: boolean) => {
+    const all: Tally = { right: 0, found: 0, labelled: 0 };
+    for (const [type, tally] of tallies)
+      for (const key of ['right', 'found', 'labelled'] as const)
+        all[key] += secret.has(type) === isSecret ? tally[key] : 0;
+    return scores(all);
+  };
   const types = Object.fromEntries([...tallies].sort().map(([type, tally]) => [type, scores(tally)]));
-  return { structured: scores(sum), types };
+  const names = samples.flatMap(({ spans }) => spans).filter(({ type }) => named.has(type));
+  return { structured: sum(false), secrets: sum(true), names: { labelled: names.length }, types };
 }
 
 /** Where the scores of the last set are kept that was evaluated with `--save`. */
@@ -121,14 +132,17 @@ const saved = new URL('presidio.json', import.meta.url);
 export const savedScores = (): ReturnType<typeof evaluate> => JSON.parse(readFileSync(saved, 'utf8'));
 
 /** The scores as a table of Markdown. */
-export const scoreTable = ({ structured, types }: ReturnType<typeof evaluate>): string =>
-  [
+export const scoreTable = ({ structured, secrets, names, types }: ReturnType<typeof evaluate>): string => {
+  const groups = [['structured', structured] as const, ['secrets', secrets] as const];
+  const rows = [...Object.entries(types), ...groups.filter(([, { labelled }]) => labelled > 0)].map(
+    ([type, score]) => `| ${type} | ${score.labelled} | ${score.precision} | ${score.recall} | ${score.f1} |`,
+  );
+  return [
     '| type | labelled | precision | recall | F1 |\n| --- | --- | --- | --- | --- |',
-    ...[...Object.entries(types), ['all of them', structured] as const].map(
-      ([type, score]) =>
-        `| ${type} | ${score.labelled} | ${score.precision} | ${score.recall} | ${score.f1} |`,
-    ),
+    ...rows,
+    ...(names.labelled > 0 ? [`| names, places, dates | ${names.labelled} | – | 0 | 0 |`] : []),
   ].join('\n');
+};
 
 if (import.meta.main) {
   const path = process.argv[2];

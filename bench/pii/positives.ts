@@ -1,6 +1,6 @@
 /**
- * Labelled sentences of the kinds that public sets hold few of: numbers of the US and the UK, passports, MAC addresses and
- * dates of birth, as people and programs write them. The same in each run; `node bench/pii/positives.ts` shows the scores.
+ * Labelled sentences of the kinds that public sets hold few of: numbers of the US and the UK, passports, MAC addresses, dates
+ * of birth, and secrets, as people and programs write them. The same in each run; `node bench/pii/positives.ts` shows the scores.
  */
 import { evaluate, type Sample, scoreTable } from './eval.ts';
 import { seeded } from './negatives.ts';
@@ -28,8 +28,28 @@ const sentences: Readonly<Record<string, readonly string[]>> = {
   UK_NHS: ['NHS number %', 'The patient with % called again', '{"nhs":"%"}'],
   UK_NINO: ['National insurance: %', 'NINO %', 'I was given % when I started to work'],
   MAC: ['The card at % is down', 'arp says %', 'mac=%'],
+  API_KEY: [
+    'Use % for it',
+    'OPENAI_API_KEY=%',
+    '{"key":"%"}',
+    'curl -H "X-Key: %" https://api.example',
+    'it says %.',
+  ],
+  JWT: ['Authorization: Bearer %', 'token=%;', 'The cookie is %, and it expired.'],
+  PASSWORD: [
+    'password=%',
+    'DB_PASSWORD: "%"',
+    '{"client_secret": "%"}',
+    'My password is %, why does it fail?',
+    "const apiToken = '%'",
+  ],
+  PRIVATE_KEY: ['My key:\n%\nIs it strong?', '{"key":"%"}', '%'],
+  URL_CREDENTIALS: ['DATABASE_URL=%', 'It connects to % at night', '"dsn": "%"'],
   BIRTH_DATE: ['Born on %.', 'DOB: %', 'date of birth %', '{"birthdate":"%"}'],
 };
+
+const letters = 'abcdefghijklmnopqrstuvwxyz';
+const digits = '0123456789';
 
 /** So many sentences of each kind. */
 export function positives(count: number): Sample[] {
@@ -52,6 +72,10 @@ export function positives(count: number): Sample[] {
       if (valid([...value].filter((c) => /\d/.test(c)).map(Number))) return value;
     }
   };
+  const characters = (count: number, alphabet = letters + letters.toUpperCase() + digits): string =>
+    Array.from({ length: count }, () => pick(...alphabet)).join('');
+  /** With a letter and a digit at least, as each password needs. */
+  const password = (count: number): string => `${characters(count - 2)}${pick(...letters)}${below(10)}`;
   const two = (number: number): string => String(number).padStart(2, '0');
   const weighted = (digits: readonly number[], weights: readonly number[]): number =>
     weights.reduce((sum, weight, place) => sum + weight * (digits[place] ?? 0), 0);
@@ -85,6 +109,39 @@ export function positives(count: number): Sample[] {
     UK_NINO: () =>
       pick('AB', 'JK', 'SR', 'WX') + fill(pick('999999', ' 99 99 99 ')) + pick('A', 'B', 'C', 'D'),
     MAC: () => fill(pick('1F:FF:FF:FF:FF:FF', '2F-FF-FF-FF-FF-FF', '00FF.FFFF.FFF1')),
+    API_KEY: () =>
+      pick(
+        () => `ghp_${characters(36)}`,
+        () => `AKIA${characters(16, letters.toUpperCase() + digits)}`,
+        () => `sk-proj-${characters(120)}`,
+        () => `sk-ant-api03-${characters(95)}`,
+        () => `xoxb-${characters(12, digits)}-${characters(12, digits)}-${characters(24)}`,
+        () => `AIza${characters(35)}`,
+        () => `glpat-${characters(20)}`,
+        () => `sk_live_${characters(24)}`,
+        () => `hf_${characters(34)}`,
+        () => `SG.${characters(22)}.${characters(43)}`,
+      )(),
+    JWT: () =>
+      [
+        { alg: 'HS256', typ: 'JWT' },
+        { sub: `user-${below(1e6)}`, iat: 1_700_000_000 + below(1e7) },
+      ]
+        .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+        .concat(characters(43))
+        .join('.'),
+    PASSWORD: () => password(14 + below(20)),
+    PRIVATE_KEY: () => {
+      const sort = pick('RSA ', 'EC ', 'OPENSSH ', '');
+      const lines = Array.from({ length: 4 + below(20) }, () => characters(64));
+      return [`-----BEGIN ${sort}PRIVATE KEY-----`, ...lines, `-----END ${sort}PRIVATE KEY-----`].join('\n');
+    },
+    URL_CREDENTIALS: () =>
+      pick(
+        'postgres://app:*@db.internal:5432/app',
+        'https://bot:*@git.example/x.git',
+        'redis://:*@cache:6379/0',
+      ).replace('*', password(8 + below(12))),
     BIRTH_DATE: () => {
       const [day, month, year] = [1 + below(28), 1 + below(12), 1930 + below(90)];
       const name = new Date(Date.UTC(2000, month - 1, 1)).toLocaleString('en', {

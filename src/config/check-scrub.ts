@@ -1,4 +1,5 @@
-/** Checks what is said of personal data: kinds of the configuration's own, the recogniser, and kinds that only it finds. */
+/** Checks what is said of personal data: kinds and their names, those of the configuration's own, and the recogniser. */
+import { didYouMean } from '../base/did-you-mean.ts';
 import { piiKinds, policyOf } from '../native/pii.ts';
 import { customRule } from '../scrub/policy.ts';
 import { usualEntities } from '../scrub/recogniser/settings.ts';
@@ -9,6 +10,7 @@ import { baseUrlFault, isPlainRemote } from './syntax.ts';
 /** Every fault. */
 export function checkScrub(draft: Draft, report: Report): void {
   checkCustom(draft, report);
+  checkKinds(draft, report);
   checkRecogniser(draft, report);
   checkRecognised(draft, report);
 }
@@ -23,6 +25,37 @@ function checkRecogniser(draft: Draft, report: Report): void {
     report.warn(path, 'texts of requests are sent unencrypted: use https, or 127.0.0.1');
 }
 
+type DraftScrub = NonNullable<Draft['scrub']>;
+type Actions = DraftScrub['request'];
+
+/** What is said of kinds: everywhere, for tenants, and on routes. */
+function* actionsIn(scrub: DraftScrub, direction: 'request' | 'reply'): Generator<[Path, Actions]> {
+  yield [['scrub', direction], scrub[direction]];
+  for (const each of ['tenants', 'routes'] as const)
+    for (const [name, own] of Object.entries(scrub[each] ?? {}))
+      yield [['scrub', each, name, direction], own?.[direction]];
+}
+
+function checkKinds({ scrub }: Draft, report: Report): void {
+  if (scrub === undefined || faultyAt(scrub, 'custom')) return;
+  const custom = scrub.custom ?? [];
+  const own = custom.map((kind) => kind?.name).filter((name) => name !== undefined);
+  // A kind without a sound name may be the one that is meant.
+  if (own.length < custom.length) return;
+  const known = new Set([...piiKinds.map(({ name }) => name), ...own]);
+  for (const direction of ['request', 'reply'] as const)
+    for (const [path, actions] of actionsIn(scrub, direction))
+      for (const name of Object.keys(actions ?? {})) {
+        const guess = didYouMean(name, known);
+        if (!known.has(name))
+          report.fault(
+            [...path, name],
+            `there is no such kind${guess === '' ? ': those of your own are named under `scrub.custom`' : guess}`,
+            'key',
+          );
+      }
+}
+
 /** A kind that only a recogniser finds, though none looks for it, would be let through in silence. */
 function checkRecognised({ scrub }: Draft, report: Report): void {
   if (scrub === undefined || faultyAt(scrub, 'recogniser')) return;
@@ -30,26 +63,20 @@ function checkRecognised({ scrub }: Draft, report: Report): void {
   if (recogniser !== undefined && faultyAt(recogniser, 'entities')) return;
   const entities = recogniser === undefined ? {} : (recogniser.entities ?? usualEntities);
   const looked = new Set<string | undefined>(Object.values(entities));
-  const unfound = piiKinds.filter(({ name, recognised }) => recognised && !looked.has(name));
-  const differing: [Path, typeof scrub.request][] = [
-    [['scrub', 'request'], scrub.request],
-    ...Object.entries(scrub.tenants ?? {}).map(([name, own]): [Path, typeof scrub.request] => [
-      ['scrub', 'tenants', name, 'request'],
-      own?.request,
-    ]),
-    ...Object.entries(scrub.routes ?? {}).map(([name, own]): [Path, typeof scrub.request] => [
-      ['scrub', 'routes', name, 'request'],
-      own?.request,
-    ]),
-  ];
-  for (const [path, actions] of differing)
-    for (const { name } of unfound)
-      if (![undefined, 'off'].includes(actions?.[name]))
-        report.fault(
-          [...path, name],
-          'is found by `scrub.recogniser` only: name it under its `entities`',
-          'key',
-        );
+  const recognised = piiKinds.filter((kind) => kind.recognised).map(({ name }) => name);
+  const unfound = {
+    request: [
+      'is found by `scrub.recogniser` only: name it under its `entities`',
+      recognised.filter((name) => !looked.has(name)),
+    ],
+    reply: ['is found by a recogniser only, which is not asked about replies', recognised],
+  } as const;
+  for (const direction of ['request', 'reply'] as const) {
+    const [why, names] = unfound[direction];
+    for (const [path, actions] of actionsIn(scrub, direction))
+      for (const name of names)
+        if (![undefined, 'off'].includes(actions?.[name])) report.fault([...path, name], why, 'key');
+  }
 }
 
 function checkCustom(draft: Draft, report: Report): void {

@@ -1,5 +1,6 @@
 /** What is done with each kind of personal data: by tenant and route, in requests and replies. */
 import { hash } from 'node:crypto';
+import { entryOf } from '../base/json.ts';
 import {
   type PiiKind,
   type PiiPolicy,
@@ -36,10 +37,16 @@ export interface ScrubPolicies {
   ofRoute(tenant: string, pattern: string): ScrubPolicy | null;
 }
 
-/** Values that agents need as they are, such as the address that Claude Code signs commits with. */
+/** Values that agents need as they are, such as the addresses that they sign commits with. */
 export const builtInAllowed = [
   'noreply@anthropic.com',
+  'noreply@openai.com',
   'noreply@github.com',
+  '175728472+copilot@users.noreply.github.com',
+  '198982749+copilot@users.noreply.github.com',
+  'cursoragent@cursor.com',
+  'noreply@aider.chat',
+  'openhands@all-hands.dev',
   'git@github.com',
   'git@gitlab.com',
   'git@bitbucket.org',
@@ -87,15 +94,21 @@ export function createScrubPolicies(settings: ScrubSettings, fallbackSecret: Buf
   const allowed = [...builtInAllowed, ...settings.allow];
   const recognised = new Set<string>(Object.values(settings.recogniser?.entities ?? {}));
   const isFound = ({ name, recognised: only }: PiiKind): boolean => !only || recognised.has(name);
-  const usual: Actions = Object.fromEntries(
+  const atLeast: Actions = Object.fromEntries(
     piiKinds.map((kind) => [kind.name, isFound(kind) ? usualAction(kind) : 'off']),
   );
+  const usual: Actions = Object.fromEntries([
+    ...Object.entries(atLeast),
+    ...settings.custom.map(({ name, action }) => [name, action]),
+  ]);
+  const usualInReply: Actions = Object.fromEntries(settings.custom.map(({ name, reply }) => [name, reply]));
   const scopes = new Map<ScrubPolicySettings | undefined, Map<string, ScrubPolicy>>();
 
   const compiled = new Map<string, PiiPolicy>();
-  const compile = (chosen: Actions, own: (kind: Own) => ActionName): { policy: PiiPolicy; text: string } => {
+  const compile = (chosen: Actions): { policy: PiiPolicy; text: string } => {
     const builtIn = piiKinds.map(({ name }) => ({ name, action: actions[chosen[name] ?? 'off'] }));
-    const rules = [...builtIn, ...settings.custom.map((kind) => customRule(kind, own(kind)))];
+    const own = settings.custom.map((kind) => customRule(kind, chosen[kind.name] ?? 'off'));
+    const rules = [...builtIn, ...own];
     const text = rules.map(({ action }) => action).join('');
     const policy = compiled.get(text) ?? policyOf(rules, allowed, key);
     if (compiled.size >= compiledMax) compiled.clear();
@@ -106,34 +119,25 @@ export function createScrubPolicies(settings: ScrubSettings, fallbackSecret: Buf
   const build = (tenant: string, route: ScrubPolicySettings | undefined): ScrubPolicy => {
     const own = settings.tenants[tenant];
     const chosen: Actions = { ...usual, ...settings.request, ...own?.request, ...route?.request };
-    const inReply: Actions = { ...settings.reply, ...own?.reply, ...route?.reply };
-    const request = compile(chosen, ({ action }) => action);
-    const reply = compile(inReply, (kind) => kind.reply);
-    const searched =
-      Object.values(inReply).some((action) => action !== 'off') ||
-      settings.custom.some((kind) => kind.reply !== 'off');
+    const inReply: Actions = { ...usualInReply, ...settings.reply, ...own?.reply, ...route?.reply };
+    const request = compile(chosen);
+    const reply = compile(inReply);
+    const searched = Object.values(inReply).some((action) => action !== 'off');
     const scope = { names, tenant: Buffer.from(tenant) };
     let exported: PiiScope | null = null;
     const exportScope = (): PiiScope => {
-      const all = Object.entries(usual).map(([kind, action]) => [
+      const all = names.map((kind) => [
         kind,
-        exportAction(chosen[kind], action ?? 'tokenise'),
+        exportAction(chosen[kind], entryOf(atLeast, kind) ?? 'tokenise'),
       ]);
-      const { policy } = compile(Object.fromEntries(all), ({ action }) => exportAction(action, 'tokenise'));
-      return { ...scope, policy };
+      return { ...scope, policy: compile(Object.fromEntries(all)).policy };
     };
-    const blocked = [
-      ...piiKinds.filter(({ name }) => chosen[name] === 'block'),
-      ...settings.custom.filter(({ action }) => action === 'block'),
-    ];
     return {
       request: { ...scope, policy: request.policy },
       reply: searched ? { ...scope, policy: reply.policy } : null,
-      acts:
-        piiKinds.some(({ name }) => isAct(chosen[name])) ||
-        settings.custom.some(({ action }) => isAct(action)),
+      acts: names.some((name) => isAct(chosen[name])),
       recognises: [...recognised].some((name) => chosen[name] !== 'off'),
-      blocked: new Set(blocked.map(({ name }) => name)),
+      blocked: new Set(names.filter((name) => chosen[name] === 'block')),
       exported() {
         exported ??= exportScope();
         return exported;

@@ -9,11 +9,11 @@ const action = z.enum(actionNames);
 /** A reply can't be refused: its beginning may have been sent. */
 const replyAction = action.exclude(['block']);
 
-const kindName = z.enum(piiKinds.map((kind) => kind.name) as [string, ...string[]]);
-/** Replies aren't sent to a recogniser. */
-const replyKindName = kindName.exclude(
-  piiKinds.filter(({ recognised }) => recognised).map(({ name }) => name),
-);
+const ownName = z.string().regex(/^[a-z][a-z0-9_]{0,23}$/, {
+  error: 'must be 1–24 lower-case letters, digits or _, and begin with a letter',
+});
+/** One of ours, or one of `custom`, which is checked where all is known. */
+const kindName = z.union([z.enum(piiKinds.map((kind) => kind.name) as [string, ...string[]]), ownName]);
 
 /** Actions by kind that differ from the others. */
 const differing = {
@@ -22,7 +22,7 @@ const differing = {
     .default({})
     .meta({ description: 'Actions in requests, by kind.' }),
   reply: z
-    .partialRecord(replyKindName, replyAction)
+    .partialRecord(kindName, replyAction)
     .default({})
     .meta({ description: 'Actions in replies, by kind.' }),
 };
@@ -33,12 +33,7 @@ export const scrubPolicy = z.strictObject(differing);
 export type ScrubPolicySettings = z.output<typeof scrubPolicy>;
 
 const custom = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z][a-z0-9_]{0,23}$/, {
-      error: 'must be 1–24 lower-case letters, digits or _, and begin with a letter',
-    })
-    .meta({ description: 'Name of the kind, in capitals in placeholders.' }),
+  name: ownName.meta({ description: 'Name of the kind, in capitals in placeholders.' }),
   pattern: z.string().min(1).max(1000).optional().meta({
     description:
       "Regular expression of its values, as Rust's `regex` has them. Each match must have a bounded length.",

@@ -119,6 +119,8 @@ test('a request is found by its trace id, and its story told', async () => {
   expect(text).not.toContain('ann@example.com');
   await page.keyboard.press('Escape');
   await page.waitForSelector('#search');
+  await page.keyboard.press('1');
+  await page.waitForSelector('[aria-label="Personal data and secrets"] td:text-is("email")');
   await page.close();
 });
 

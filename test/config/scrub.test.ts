@@ -1,4 +1,4 @@
-/** What `sidegate check` says of a recogniser of names. */
+/** What `sidegate check` says of kinds of personal data, and of a recogniser of names. */
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 
@@ -17,6 +17,26 @@ const checked = (scrub: object) => {
 
 const url = 'http://127.0.0.1:5002';
 const person = { person: 'block' };
+
+describe('actions by kind', () => {
+  const custom = [{ name: 'employee_id', pattern: 'EMP-\\d{6}' }];
+
+  test.each([
+    [{ request: { emial: 'off' } }, 'scrub.request.emial: there is no such kind; did you mean "email"?'],
+    [
+      { custom, tenants: { a: { reply: { shoe_size: 'redact' } } } },
+      'scrub.tenants.a.reply.shoe_size: there is no such kind: those of your own are named under `scrub.custom`',
+    ],
+  ])('%j has a fault', (scrub, fault) => {
+    expect(checked(scrub).faults).toEqual([fault]);
+  });
+
+  test('kinds of the configuration may be named wherever others are', () => {
+    const actions = { request: { employee_id: 'block' }, reply: { employee_id: 'redact' } };
+    const scrub = { custom, ...actions, tenants: { a: actions }, routes: { m: actions } };
+    expect(checked(scrub)).toEqual({ faults: [], warnings: [] });
+  });
+});
 
 describe('a recogniser', () => {
   test.each([

@@ -75,14 +75,14 @@ test.each(wires.flatMap((wire) => actions.map((action) => [wire.name, action, wi
         request: Object.fromEntries(kinds.map((kind) => [kind, action])),
         reply: { api_key: 'redact' },
       },
-      cache: { enabled: true },
+      cache: { enabled: true, snapshot: join(folder, 'cache.kept') },
       store: { path: join(folder, 'store.db') },
       sync: { redis: redis.url },
       limits: [{ name: 'all', capacity: 1000, refillPerSecond: 100 }],
       observe: {
         recent: 100,
         ledger: { path: join(folder, 'ledger.db') },
-        otlp: { endpoint: receiver.url, metricsEveryMs: 1000 },
+        otlp: { endpoint: receiver.url, metricsEveryMs: 1000, contentMaxBytes: 65_536 },
       },
     });
     const body = {
@@ -110,6 +110,7 @@ test.each(wires.flatMap((wire) => actions.map((action) => [wire.name, action, wi
     expect(statuses).toEqual(action === 'block' ? [400, 400, 400] : [200, 200, 200]);
     expect(gate.upstream.calls.length).toBe(action === 'block' ? 0 : 2);
     expect(places.files.length).toBeGreaterThan(1000);
+    if (action !== 'block') expect(await readdir(folder)).toContain('cache.kept');
     expect(places.redis.length).toBeGreaterThan(0);
     expect(places.traces.length).toBeGreaterThan(0);
     for (const [place, text] of Object.entries(places))
@@ -141,13 +142,17 @@ test.each(wires.flatMap((wire) => actions.map((action) => [wire.name, action, wi
         request: { person: action, location: action, organisation: action },
         recogniser: { url: recogniser.baseUrl, timeoutMs: 30_000 },
       },
-      cache: { enabled: true, secret: 'a secret of sixteen characters' },
+      cache: {
+        enabled: true,
+        secret: 'a secret of sixteen characters',
+        snapshot: join(folder, 'cache.kept'),
+      },
       store: { path: join(folder, 'store.db') },
       sync: { redis: redis.url },
       observe: {
         recent: 100,
         ledger: { path: join(folder, 'ledger.db') },
-        otlp: { endpoint: receiver.url, metricsEveryMs: 1000 },
+        otlp: { endpoint: receiver.url, metricsEveryMs: 1000, contentMaxBytes: 65_536 },
       },
     });
     const messages = [

@@ -40,6 +40,20 @@ const texts = [
   ['no width', 'to a\u200bnn@exa\u2060mple.com\u00ad, or not', 'to [EMAIL], or not'],
   ['full-width letters', 'to ａｎｎ＠ｅｘａｍｐｌｅ．ｃｏｍ 😀', 'to [EMAIL] 😀'],
   ['escapes of JSON in text', '{"to":"ann\\u0040example.com","n":"1\\n2"}', '{"to":"[EMAIL]","n":"1\\n2"}'],
+  ['digits in frames', 'pay with 4\ufe0f\u20e31\ufe0f\u20e311 1111 1111 1111 now', 'pay with [CARD] now'],
+  ['digits struck through', 'pay with 4\u03361\u033611 1111 1111 1111\u0336 now', 'pay with [CARD] now'],
+  ['accents apart', 'to jose\u0301@example.com now', 'to [EMAIL] now'],
+  [
+    'a link',
+    'see https://a.example/?to=ann%40example.com&x=1 now',
+    'see https://[DOMAIN]/?to=[EMAIL]&x=1 now',
+  ],
+  ['JSON, deep in itself', String.raw`"\\nann\\u0040example.com\\n"`, String.raw`"\\n[EMAIL]\\n"`],
+  [
+    'numbers of JSON',
+    '{"n": 4111111111111111,"m":[1, 4111111111111111]}',
+    '{"n": "[CARD]","m":[1, "[CARD]"]}',
+  ],
 ] as const;
 
 describe.each(

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { anthropicChannel, type Json, openaiTool } from '../support/channels.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
-import { eventData, openaiWire, wires } from '../support/replies.ts';
+import { anthropicWire, eventData, openaiWire, testModel, wires } from '../support/replies.ts';
 import { answers, placeholders, type Script } from '../support/upstream.ts';
 
 describe.each(wires)('through the sidecar, $name', (wire) => {
@@ -100,6 +100,53 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     expect(JSON.parse(events.map(channel.read).join(''))).toEqual({ to: address, cc: 'bob@example.com' });
   });
 
+  test('numbers of tool calls become strings, in any dialect, and all stays JSON', async () => {
+    gate = await startGate([
+      (call) => answers(call.path.endsWith('/messages') ? anthropicWire : openaiWire, 'Done')(call),
+    ]);
+    const called = { card: 4111111111111111, count: 12, all: [4111111111111111, 7] };
+    const text = JSON.stringify(called);
+    const asked = { role: 'user', content: 'Pay' };
+    const messages =
+      wire === openaiWire
+        ? [
+            asked,
+            {
+              role: 'assistant',
+              content: null,
+              tool_calls: [{ id: 'c1', type: 'function', function: { name: 'pay', arguments: text } }],
+            },
+            { role: 'tool', tool_call_id: 'c1', content: text },
+          ]
+        : [
+            asked,
+            { role: 'assistant', content: [{ type: 'tool_use', id: 'c1', name: 'pay', input: called }] },
+            { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'c1', content: text }] },
+          ];
+    const tools =
+      wire === openaiWire
+        ? [{ type: 'function', function: { name: 'pay', parameters: { type: 'object' } } }]
+        : [{ name: 'pay', input_schema: { type: 'object' } }];
+    for (const model of [ownModel(wire), ownModel(wire) === testModel ? 'test-claude' : testModel])
+      await gate.ask(wire, '', { more: { model, messages, tools } });
+    expect(gate.upstream.calls).toHaveLength(2);
+    for (const { body, json } of gate.upstream.calls) {
+      const sent = body.toString();
+      expect(sent).not.toContain('4111');
+      expect(new Set(tokensIn(sent)).size).toBe(1);
+      expect(tokensIn(sent)).toHaveLength(4);
+      const [token] = tokensIn(sent);
+      const [, call, result] = json.messages as Json[];
+      const { tool_calls: calls, content } = call as { tool_calls?: Json[]; content: Json[] };
+      const given = calls?.[0]?.function as { arguments: string } | undefined;
+      const wanted = { card: token, count: 12, all: [token, 7] };
+      expect(given === undefined ? content.at(-1)?.input : JSON.parse(given.arguments)).toEqual(wanted);
+      const back = (result as { content: string | Json[] }).content;
+      const said = typeof back === 'string' ? back : (back[0]?.content ?? back[0]?.text);
+      expect(JSON.parse(typeof said === 'string' ? said : String((said as Json[])[0]?.text))).toEqual(wanted);
+    }
+  });
+
   test('by policy it is refused, without quoting what was found, or let through', async () => {
     gate = await startGate([echo], { scrub: { request: { email: 'block', card: 'off' } } });
     const blocked = await gate.ask(wire, prompt);
@@ -116,13 +163,16 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     gate = await startGate([echo], {
       scrub: {
         request: { card: 'mask' },
-        custom: [{ name: 'employee', pattern: 'EMP-\\d{4}', action: 'redact' }],
-        routes: { [ownModel(wire)]: { request: { email: 'redact' } } },
+        custom: [
+          { name: 'employee', pattern: 'EMP-\\d{4}', action: 'redact' },
+          { name: 'project', words: ['Falcon'], action: 'redact' },
+        ],
+        routes: { [ownModel(wire)]: { request: { email: 'redact', project: 'mask' } } },
       },
     });
-    await gate.ask(wire, `EMP-1234 has ${card}, ${address}`, { more: { model: ownModel(wire) } });
+    await gate.ask(wire, `EMP-1234 has ${card}, ${address}, falcon`, { more: { model: ownModel(wire) } });
     const [call] = gate.upstream.calls;
-    expect(promptOf(call?.json ?? {}).join('')).toBe('[EMPLOYEE] has ****1111, [EMAIL]');
+    expect(promptOf(call?.json ?? {}).join('')).toBe('[EMPLOYEE] has ****1111, [EMAIL], ****');
   });
 
   test('what a reply may not hold is replaced, streamed in any pieces and whole, and kept so', async () => {

@@ -173,7 +173,31 @@ export function overviewView(open: (id: string) => void): HTMLElement {
     ),
     card('Limits and budgets', 'the fullest', 'half', limitTable(overview.limits.slice(0, 6))),
     card('Last requests', '', 'half', lastRequests(open)),
+    card('Personal data and secrets', 'found in the last requests, by kind', '', kindTable()),
     card('Targets', '', '', routeMap(overview.targets)),
+  );
+}
+
+const kindsMax = 10;
+
+/** How often each kind of personal data was found in the requests that the page knows. */
+function kindTable(): HTMLElement {
+  const sums = new Map<string, { asked: number; replied: number }>();
+  const of = (kind: string) => {
+    const sum = sums.get(kind) ?? { asked: 0, replied: 0 };
+    sums.set(kind, sum);
+    return sum;
+  };
+  for (const { findings, replyFindings } of state.requests) {
+    for (const [kind, found] of Object.entries(findings)) of(kind).asked += found;
+    for (const [kind, found] of Object.entries(replyFindings)) of(kind).replied += found;
+  }
+  const rows = [...sums].sort(([, a], [, b]) => b.asked + b.replied - a.asked - a.replied).slice(0, kindsMax);
+  if (rows.length === 0) return el('p', { class: 'empty' }, 'None found.');
+  return table(
+    'Personal data and secrets',
+    ['Kind', '#In requests', '#In replies'],
+    rows.map(([kind, { asked, replied }]) => [kind, count(asked), count(replied)]),
   );
 }
 

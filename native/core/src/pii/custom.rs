@@ -21,6 +21,8 @@ const SIZE_MAX: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct Custom {
     search: Way,
+    /// Longest value, in bytes.
+    pub longest: usize,
     /// Longest value that has a space in it, in bytes; 0: none has.
     pub spaced_max: usize,
 }
@@ -56,7 +58,7 @@ impl Custom {
         let regex = Regex::builder().configure(config).build_from_hir(&parsed);
         let regex = regex.map_err(|error| format!("it is too large: {error}"))?;
         let spaced_max = if may_have_space(&parsed) { longest } else { 0 };
-        Ok(Custom { search: Way::Pattern(regex), spaced_max })
+        Ok(Custom { search: Way::Pattern(regex), longest, spaced_max })
     }
 
     /// A list of words.
@@ -74,8 +76,9 @@ impl Custom {
             .build(&words);
         let spaced = words.iter().filter(|word| word.contains(char::is_whitespace)).map(|word| word.len());
         let spaced_max = spaced.max().unwrap_or(0);
+        let longest = words.iter().map(|word| word.len()).max().unwrap_or(0);
         let words = built.map_err(|error| error.to_string())?;
-        Ok(Custom { search: Way::Words(words), spaced_max })
+        Ok(Custom { search: Way::Words(words), longest, spaced_max })
     }
 
     /// Each value of a text, from left to right.

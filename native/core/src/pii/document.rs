@@ -1,4 +1,4 @@
-//! Replaces personal data in all strings of a JSON document, whatever it says.
+//! Replaces personal data in all strings of a JSON document, whatever it says, and in the numbers that tools are called with.
 
 use crate::json::walker::{Token, Walker};
 use crate::pii::policy::Policy;
@@ -11,10 +11,20 @@ pub fn scrub_document(body: &[u8], policy: &Policy, scope: &str) -> Option<Scrub
     let mut scrubber = Scrubber::new(text, policy, scope, usize::MAX);
     let mut walker = Walker::new(body);
     let mut label = None;
+    // How deep the arguments of a tool call are, while they are open.
+    let mut arguments = None;
     while let Ok(Some(token)) = walker.next_token() {
         match token {
             Token::Key(key) => label = Some(key),
             Token::String(value) => scrubber.look(value, label),
+            Token::Number if arguments.is_some() => {
+                scrubber.look_at_number(walker.start()..walker.end(), label);
+            }
+            Token::ObjectStart if arguments.is_none() => {
+                let name = label.map_or("", |label| &text[label.start..label.end]);
+                arguments = matches!(name, "input" | "args").then(|| walker.depth());
+            }
+            Token::ObjectEnd if arguments.is_some_and(|depth| walker.depth() < depth) => arguments = None,
             _ => {}
         }
     }
@@ -38,5 +48,20 @@ mod tests {
             Some(r#"{"a@b.cc":["x [EMAIL]",{"y":"[EMAIL]"}]}"#)
         );
         assert_eq!(scrub(r#"{"x":1}"#), None);
+    }
+
+    #[test]
+    fn numbers_are_searched_in_arguments_only() {
+        let policy = Policy::new(&[("card", Action::Redact)], Vec::new(), &[], b"").unwrap();
+        let scrub = |body: &str| {
+            let body = scrub_document(body.as_bytes(), &policy, "").unwrap().body;
+            body.map(|body| String::from_utf8(body).unwrap())
+        };
+        let body = r#"{"id":N,"content":[{"input":{"a":{"card":N},"list":[N, 1]},"n":N}],"args":{"x":-N,"y":N.5,"z":N}}"#;
+        let number = "4111111111111111";
+        let cut =
+            body.replacen("\"card\":N", "\"card\":\"[CARD]\"", 1).replacen("[N, 1]", "[\"[CARD]\", 1]", 1);
+        let cut = cut.replacen("\"z\":N", "\"z\":\"[CARD]\"", 1);
+        assert_eq!(scrub(&body.replace('N', number)), Some(cut.replace('N', number)));
     }
 }

@@ -53,6 +53,8 @@ pub struct Finder {
     numeric: bool,
     /// What the configuration defines.
     custom: Vec<(KindId, Custom)>,
+    /// Longest value of these, in bytes.
+    pub custom_max: usize,
     /// Longest value of these that has a space in it, in bytes; 0: none has.
     pub spaced_max: usize,
 }
@@ -106,8 +108,22 @@ impl Finder {
             .map(|(text, matchers)| (memmem::Finder::new(text).into_owned(), matchers))
             .collect();
         let numeric = digits.iter().chain(&words).chain([&parts]).any(|kinds| !kinds.is_empty());
-        let spaced_max = custom.iter().map(|(_, custom)| custom.spaced_max).max().unwrap_or(0);
-        Finder { matchers, signs, texts, digits, words, parts, tokens, numeric, custom, spaced_max }
+        let most =
+            |length: fn(&Custom) -> usize| custom.iter().map(|(_, custom)| length(custom)).max().unwrap_or(0);
+        let (custom_max, spaced_max) = (most(|custom| custom.longest), most(|custom| custom.spaced_max));
+        Finder {
+            matchers,
+            signs,
+            texts,
+            digits,
+            words,
+            parts,
+            tokens,
+            numeric,
+            custom,
+            custom_max,
+            spaced_max,
+        }
     }
 
     /// Whether it looks for nothing.
@@ -221,7 +237,8 @@ impl Finder {
                 number.read(text, start..end, !goes_on);
                 group_end = end;
                 spot.number = Some(&number);
-                let mut sums = number.sums;
+                // What belongs to something before it is no number by itself.
+                let mut sums = if number.free_before { number.sums } else { 0 };
                 while sums != 0 {
                     asked = asked.or(self.digits[sums.trailing_zeros() as usize]);
                     sums &= sums - 1;

@@ -1,7 +1,8 @@
 //! Text as a value is looked for in: characters that only look different are made the same, with the way back.
 //!
-//! Full-width and other digits, full-width ASCII, odd spaces and dashes become ASCII; what has no width disappears; and
-//! escapes of JSON in JSON, as the arguments of tool calls hold them, become what they stand for.
+//! Digits of all scripts, full-width ASCII, odd spaces, dashes and points become ASCII; what has no width of its own
+//! disappears, as the accents do that are written apart; and escapes of JSON in JSON, as the arguments of tool calls hold them,
+//! become what they stand for.
 
 use memchr::memchr;
 
@@ -22,45 +23,74 @@ enum Fold {
     Into(char),
 }
 
+/// The zeros of the scripts whose digits are folded; nine more follow each.
+const ZEROS: [char; 19] = [
+    '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}', '\u{be6}', '\u{c66}',
+    '\u{ce6}', '\u{d66}', '\u{de6}', '\u{e50}', '\u{ed0}', '\u{f20}', '\u{1040}', '\u{1090}', '\u{17e0}',
+    '\u{1810}',
+];
+
 fn fold(c: char) -> Fold {
     let digit = |first: char| Fold::Into(char::from(b'0' + ((c as u32 - first as u32) % 10) as u8));
     match c {
-        // No width: soft hyphen, joiners, marks of direction, byte order mark, selectors of variants.
+        // No width: soft hyphen, joiners, marks of direction, byte order mark, fillers, tags, selectors of variants.
         '\u{ad}'
+        | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}'
         | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{2064}'
-        | '\u{feff}' => Fold::Gone,
-        '\u{fe00}'..='\u{fe0f}' => Fold::Gone,
+        | '\u{2060}'..='\u{206f}'
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}'
+        | '\u{ffa0}'
+        | '\u{e0000}'..='\u{e0fff}' => Fold::Gone,
+        // Accents, strokes and frames of the letter or digit before.
+        '\u{300}'..='\u{36f}' | '\u{20d0}'..='\u{20f0}' => Fold::Gone,
         '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => Fold::Into(' '),
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' => Fold::Into('-'),
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).map_or(Fold::Same, Fold::Into),
-        '\u{660}'..='\u{669}' => digit('\u{660}'),
-        '\u{6f0}'..='\u{6f9}' => digit('\u{6f0}'),
-        '\u{966}'..='\u{96f}' => digit('\u{966}'),
+        '\u{2024}' | '\u{fe52}' => Fold::Into('.'),
+        '\u{2044}' | '\u{2215}' => Fold::Into('/'),
+        '\u{2236}' | '\u{fe55}' => Fold::Into(':'),
+        '\u{fe6b}' => Fold::Into('@'),
         '\u{1d7ce}'..='\u{1d7ff}' => digit('\u{1d7ce}'),
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).map_or(Fold::Same, Fold::Into),
+        '\u{660}'..='\u{1819}' => match ZEROS.iter().rfind(|&&zero| zero <= c) {
+            Some(&zero) if c as u32 - (zero as u32) < 10 => digit(zero),
+            _ => Fold::Same,
+        },
         _ => Fold::Same,
     }
 }
 
-/// The character that an escape of JSON within text stands for, and the escape's length.
+/// Most backslashes that an escape begins with: those of strings of JSON in each other, five deep.
+const SLASHES_MAX: usize = 31;
+
+/// The character that an escape of JSON within text stands for, however deep in strings of JSON, and the escape's length.
 fn escape(rest: &[u8]) -> Option<(char, usize)> {
-    match rest.get(1)? {
-        b'n' | b'r' | b't' => Some((' ', 2)),
-        b'"' => Some(('"', 2)),
-        b'/' => Some(('/', 2)),
-        b'\\' => Some(('\\', 2)),
-        b'u' => {
-            let digits = std::str::from_utf8(rest.get(2..6)?).ok()?;
-            let code = u32::from_str_radix(digits, 16).ok()?;
-            (code < 0x80).then_some(()).and_then(|()| char::from_u32(code)).map(|c| (c, 6))
-        }
+    let slashes = rest.iter().take(SLASHES_MAX).take_while(|&&byte| byte == b'\\').count();
+    let whole = |c: char| Some((c, slashes + 1));
+    let code = match rest.get(slashes) {
+        Some(b'n' | b'r' | b't') => whole(' '),
+        Some(b'"') => whole('"'),
+        Some(b'/') => whole('/'),
+        Some(b'u') => coded(&rest[slashes + 1..]).map(|c| (c, slashes + 5)),
         _ => None,
-    }
+    };
+    code.or((slashes > 1).then_some(('\\', slashes)))
+}
+
+/// The character of ASCII whose code is there, in four digits.
+fn coded(digits: &[u8]) -> Option<char> {
+    let digits = std::str::from_utf8(digits.get(..4)?).ok()?;
+    // A sign would be read as part of the number.
+    let code = u8::from_str_radix(digits.strip_prefix("00")?, 16).ok()?;
+    (code.is_ascii() && !digits.contains('+')).then_some(char::from(code))
 }
 
 /// How something begins that may be folded: an escape, or a character beyond ASCII.
-const BEGINS: [u8; 9] = [b'\\', 0xc2, 0xd9, 0xdb, 0xe0, 0xe2, 0xe3, 0xef, 0xf0];
+const BEGINS: [u8; 13] = [b'\\', 0xc2, 0xcc, 0xcd, 0xd9, 0xdb, 0xe0, 0xe1, 0xe2, 0xe3, 0xef, 0xf0, 0xf3];
 
 impl Folded {
     /// Folds a text; `None`: it would stay as it is.
@@ -161,6 +191,12 @@ mod tests {
         assert_eq!(fold("gr\u{fc}n \u{4e2d}"), None);
         assert_eq!(fold("\u{ff14}\u{ff11}\u{a0}1\u{2011}1\u{200b}\u{ff20}").as_deref(), Some("41 1-1@"));
         assert_eq!(fold(r#"\"a\u0040b\n\\c\""#).as_deref(), Some("\"a@b \\c\""));
+        // Digits in frames, struck through, of other scripts; an accent apart; points and signs.
+        assert_eq!(fold("4\u{fe0f}\u{20e3}1\u{336}\u{9e7}\u{e52}\u{1041}").as_deref(), Some("41121"));
+        assert_eq!(fold("jose\u{301}\u{fe6b}a\u{2024}bc\u{2236}").as_deref(), Some("jose@a.bc:"));
+        assert_eq!(fold("a\u{e0041}b\u{3164}c").as_deref(), Some("abc"));
+        assert_eq!(fold("\u{e4f}\u{e5a}\u{104a}\u{9f0}\u{1eb1}"), None);
+        assert_eq!(fold(r"\\nb\\\\u0040c\\\\\\n\\\ud\\").as_deref(), Some(r" b@c \ud\"));
         assert_eq!(fold(r"C:\dir \u00e9 \"), None);
     }
 

@@ -2,6 +2,7 @@
 //!
 //! A kind is a row of [`kinds::KINDS`] and a matcher in a file of `kinds/`; nothing else names it.
 
+mod blob;
 mod checks;
 pub mod context;
 pub mod custom;
@@ -15,6 +16,7 @@ pub mod marks;
 pub mod matcher;
 pub mod number;
 pub mod policy;
+mod quote;
 pub mod recognised;
 pub mod scrub;
 pub mod stream;

@@ -28,6 +28,8 @@ pub struct Number {
     len: usize,
     /// Bit `n`: the first few groups have `n` digits together.
     pub sums: u32,
+    /// How many groups these are.
+    counts: [u8; DIGITS_MAX + 1],
     /// Nothing before makes it part of something longer.
     pub free_before: bool,
     /// It is the first of its run.
@@ -92,6 +94,7 @@ impl Number {
                 bytes.get(end) == Some(&b'x') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
             if extended || is_free_after(&text[end..]) {
                 self.sums |= 1 << self.len;
+                self.counts[self.len] = self.count as u8;
             }
             match next_group(bytes, end) {
                 Some((next, between)) if self.len < DIGITS_MAX => (start, gap) = (next, between),
@@ -107,20 +110,23 @@ impl Number {
         if !self.free_before || self.sums & 1 << len == 0 {
             return None;
         }
-        let mut sum = 0;
-        let groups = self.groups[..self.count].iter().position(|group| {
-            sum += group.end - group.start;
-            sum == len
-        })?;
-        Some(Taken { digits: &self.digits[..len], groups: &self.groups[..=groups] })
+        let groups = &self.groups[..usize::from(self.counts[len])];
+        Some(Taken { digits: &self.digits[..len], groups })
+    }
+
+    /// How many digits the first few groups have together, of the counts of a mask; the most first.
+    pub fn lengths(&self, mask: u32) -> impl Iterator<Item = usize> {
+        let mut left = self.sums & mask;
+        std::iter::from_fn(move || {
+            let most = left.checked_ilog2()?;
+            left ^= 1 << most;
+            Some(most as usize)
+        })
     }
 
     /// The longest part that has one of the lengths of the mask.
     pub fn longest(&self, mask: u32) -> Option<Taken<'_>> {
-        match self.sums & mask {
-            0 => None,
-            sums => self.take(sums.ilog2() as usize),
-        }
+        self.take(self.lengths(mask).next()?)
     }
 
     /// All groups that were read.

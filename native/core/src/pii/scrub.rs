@@ -6,14 +6,18 @@ use std::ops::Range;
 
 use crate::json::string::Decoded;
 use crate::json::walker::Text;
+use crate::pii::blob::is_blob;
 use crate::pii::finder::{Finding, Search, merge};
 use crate::pii::fold::Folded;
 use crate::pii::kind_set::KindId;
 use crate::pii::policy::{Action, KINDS_MAX, Policy};
+use crate::pii::quote::{Quotes, quote};
 use crate::pii::recognised::{Recognised, Values};
 
 /// Shortest value, in bytes.
 const VALUE_MIN: usize = 3;
+/// Shortest number of JSON that is one, in digits: a telephone's.
+const NUMBER_MIN: usize = 7;
 
 /// A value that a placeholder stands for: the same decoded text has the same placeholder wherever it occurs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub struct Value {
 struct Edit {
     raw: Range<usize>,
     replacement: usize,
+    /// A number of JSON becomes a string: its quotes have so many backslashes.
+    quotes: Option<usize>,
 }
 
 /// What takes a value's place.
@@ -112,6 +118,9 @@ fn find(
     (string, recognised): (u32, &mut Values),
     (folded, search): (&mut Folded, &mut Search),
 ) {
+    if is_blob(text) {
+        return search.found.clear();
+    }
     let changed = folded.fold(text);
     let plain = changed.unwrap_or(text);
     policy.finder.find(plain, label, search);
@@ -218,13 +227,38 @@ impl<'b> Scrubber<'b> {
         raw_offset: impl Fn(usize) -> usize,
     ) {
         find(self.policy, decoded, label, (string, &mut self.recognised), (folded, search));
+        let mut quotes = Quotes::default();
         for Finding { kind, range } in search.found.drain(..) {
             let raw = raw_offset(range.start)..raw_offset(range.end);
-            self.note(kind, &decoded[range], raw);
+            // In the body, a quote of the text has a backslash, and each backslash another one.
+            let slashes = quotes.around(decoded, range.clone()).map(|slashes| 2 * slashes + 1);
+            self.note(kind, &decoded[range], raw, slashes);
         }
     }
 
-    fn note(&mut self, kind: KindId, text: &str, raw: Range<usize>) {
+    /// Looks at a number of the document, called `label`, if any: what takes its place is a string. Only whole numbers
+    /// without a sign can be values.
+    pub fn look_at_number(&mut self, raw: Range<usize>, label: Option<Text>) {
+        let number = &self.body[raw.clone()];
+        if self.policy.finder.is_empty()
+            || number.len() < NUMBER_MIN
+            || !number.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return;
+        }
+        let label = label.map_or("", |label| &self.body[label.start..label.end]);
+        let mut scratch = SCRATCH.take().unwrap_or_default();
+        let Scratch { search, .. } = &mut *scratch;
+        self.policy.finder.find(number, label, search);
+        let whole = search.found.drain(..).find(|finding| finding.range == (0..number.len()));
+        if let Some(Finding { kind, .. }) = whole {
+            self.note(kind, number, raw, Some(0));
+        }
+        SCRATCH.set(Some(scratch));
+    }
+
+    /// `quotes`: of how many backslashes each is that must stand around what takes its place.
+    fn note(&mut self, kind: KindId, text: &str, raw: Range<usize>, quotes: Option<usize>) {
         if self.policy.allows(text) {
             return;
         }
@@ -244,7 +278,7 @@ impl<'b> Scrubber<'b> {
                 self.replacements.len() - 1
             }
         };
-        self.edits.push(Edit { raw, replacement });
+        self.edits.push(Edit { raw, replacement, quotes });
     }
 
     /// What takes the place of a value that has none yet.
@@ -278,18 +312,21 @@ impl<'b> Scrubber<'b> {
         let mut values = Vec::new();
         let mut copied = 0;
         let mut seen = 0;
-        for Edit { raw, replacement } in edits {
+        for Edit { raw, replacement, quotes } in edits {
             let Replacement { kind, text, restored } = &replacements[replacement];
             body.extend_from_slice(&self.body.as_bytes()[copied..raw.start]);
+            body.extend(quotes.into_iter().flat_map(quote));
             let start = body.len();
             body.extend_from_slice(text.as_bytes());
+            let placeholder = start..body.len();
+            body.extend(quotes.into_iter().flat_map(quote));
             copied = raw.end;
             shifts.push((copied, body.len() as isize - copied as isize));
             // Replacements are in the order of their first occurrence.
             if replacement == seen {
                 seen += 1;
                 if *restored {
-                    values.push(Value { kind: *kind, raw, placeholder: start..body.len() });
+                    values.push(Value { kind: *kind, raw, placeholder });
                 }
             }
         }

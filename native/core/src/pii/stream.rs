@@ -2,10 +2,11 @@
 //!
 //! Offsets are those of the folded text, as values are looked for in it, unless they are called raw.
 
-use crate::pii::finder::{Finding, Search};
+use crate::pii::finder::{Finder, Finding, Search};
 use crate::pii::fold::Folded;
 use crate::pii::kinds::personal::is_month;
 use crate::pii::policy::{KINDS_MAX, Policy};
+use crate::pii::quote::{Quotes, quote};
 
 /// Text that goes before what comes, so that words nearby are known: as far as contexts reach.
 const BEFORE_MAX: usize = 80;
@@ -16,6 +17,8 @@ const KEY_MAX: usize = 16 * 1024;
 /// Most raw bytes for one of the folded text, as an escape has, or a letter with a character without width. Where there are
 /// more, less is held back.
 const RAW_MAX: usize = 6;
+/// Longest value that is held back to its end; of a longer one, which is a token's, the rest is left out.
+const OPEN_MAX: usize = KEY_MAX + 64;
 /// How a private key begins and ends.
 const KEY_BEGINS: &str = "-----BEGIN ";
 const KEY_ENDS: &str = "-----END ";
@@ -32,26 +35,44 @@ pub struct Stream {
     held: usize,
     /// How often a value of each kind occurred; empty if nothing was found.
     pub counts: Vec<u32>,
+    quotes: Quotes,
+    /// The beginning of a token was replaced, and its rest is left out.
+    in_token: bool,
     folded: Folded,
     search: Search,
 }
 
 impl Stream {
+    /// What of a piece doesn't belong to the token whose beginning was replaced last.
+    fn behind_token<'p>(&mut self, piece: &'p str) -> &'p str {
+        let rest = piece.trim_start_matches(is_of_token);
+        if !self.in_token || rest.is_empty() {
+            return if self.in_token { rest } else { piece };
+        }
+        self.in_token = false;
+        // Points and dashes at its end belong to the sentence.
+        let token = piece[..piece.len() - rest.len()].trim_end_matches(['.', '-']);
+        &piece[token.len()..]
+    }
+
     /// Takes a piece in, and gives out what no later piece can change. `last`: nothing comes any more.
     pub fn push(&mut self, policy: &Policy, scope: &str, piece: &str, last: bool) -> String {
+        let piece = self.behind_token(piece);
         self.text.push_str(piece);
-        let Stream { text: raw, held, counts, folded, search } = self;
+        let Stream { text: raw, held, counts, quotes, in_token, folded, search } = self;
         let changed = folded.fold(raw).is_some();
         let text = if changed { folded.text() } else { &*raw };
         let to_raw = |at: usize| if changed { folded.offset(at) } else { at };
         let least = if changed { folded.folded(*held) } else { *held };
         policy.finder.find(text, "", search);
         let found = &mut search.found;
-        let mut cut = if last { text.len() } else { hold_from(text, least, policy.finder.spaced_max) };
-        // A value is given out when it is complete.
-        if let Some(open) = found.iter().find(|finding| finding.range.start < cut && cut < finding.range.end)
-        {
-            cut = open.range.start.max(least);
+        let mut cut = if last { text.len() } else { hold_from(text, least, &policy.finder) };
+        // A value is given out when it is complete, or so long that the rest needn't be seen.
+        let is_open = |finding: &&Finding| finding.range.start < cut && cut < finding.range.end;
+        let mut goes_on = false;
+        if let Some(open) = found.iter().find(is_open) {
+            goes_on = open.range.end == text.len() && open.range.len() > OPEN_MAX;
+            cut = if goes_on { text.len() } else { open.range.start.max(least) };
         }
         let mut raw_cut = if last { raw.len() } else { to_raw(cut) };
         let kept_max = RAW_MAX * (text.len() - cut).max(HELD_MAX);
@@ -73,24 +94,30 @@ impl Stream {
             counts[usize::from(kind)] += 1;
             if let Some(replacement) = policy.replacement(kind, value, scope, 0) {
                 out.push_str(&raw[copied..range.start]);
+                let slashes = quotes.around(raw, range.clone());
+                out.extend(slashes.into_iter().flat_map(quote).map(char::from));
                 out.push_str(&replacement);
+                out.extend(slashes.into_iter().flat_map(quote).map(char::from));
                 copied = range.end;
+                *in_token = goes_on && range.end == raw_cut;
             }
         }
         out.push_str(&raw[copied..raw_cut]);
+        quotes.read_to(raw, raw_cut);
         let before = raw_cut.saturating_sub(RAW_MAX * BEFORE_MAX);
         let known = to_raw(text.floor_char_boundary(cut.saturating_sub(BEFORE_MAX)));
         let forget = known.max(raw.ceil_char_boundary(before)).min(raw_cut);
         raw.drain(..forget);
+        quotes.forget(forget);
         *held = raw_cut - forget;
         out
     }
 }
 
 /// Where the end of a text begins that may be part of a value which goes on: its last word, and words before it that
-/// belong together with it as the groups of a number and the month of a date do. `spaced_max`: how long a value of several
-/// other words may be.
-fn hold_from(text: &str, least: usize, spaced_max: usize) -> usize {
+/// belong together with it as the groups of a number and the month of a date do; and as much more as the values may have that
+/// the configuration defines.
+fn hold_from(text: &str, least: usize, finder: &Finder) -> usize {
     if let Some(key) = text[least..].rfind(KEY_BEGINS)
         && !text[least + key..].contains(KEY_ENDS)
         && text.len() - least - key <= KEY_MAX
@@ -99,7 +126,7 @@ fn hold_from(text: &str, least: usize, spaced_max: usize) -> usize {
     }
     let mut from = token_from(text, least);
     for (at, c) in text.char_indices().rev() {
-        if at < least || text.len() - at > HELD_MAX {
+        if at < least || text.len() - at > HELD_MAX.max(finder.custom_max) {
             break;
         }
         let word = &text[at + c.len_utf8()..];
@@ -116,20 +143,23 @@ fn hold_from(text: &str, least: usize, spaced_max: usize) -> usize {
     // The first word may be the last part of what is given out already.
     let rest = &text[from..];
     from += rest.len() - rest.trim_start().len();
-    if spaced_max == 0 {
+    if finder.spaced_max == 0 {
         return from;
     }
     // What follows a value must be known too: a whole word ends there.
-    let spaced = text.floor_char_boundary(text.len().saturating_sub(spaced_max + 1));
+    let spaced = text.floor_char_boundary(text.len().saturating_sub(finder.spaced_max + 1));
     from.min(spaced).max(least)
 }
 
 /// Where a JSON web token begins that a text may end in: without its last part, nothing says that it is one.
 fn token_from(text: &str, least: usize) -> usize {
-    let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let len = text.bytes().rev().take(TOKEN_MAX).take_while(belongs).count();
+    let len = text.chars().rev().take(TOKEN_MAX).take_while(|&c| is_of_token(c)).count();
     let start = (text.len() - len).max(least);
     text[start..].find(TOKEN_BEGINS).map_or(text.len(), |at| start + at)
+}
+
+fn is_of_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
 
 #[cfg(test)]
@@ -174,11 +204,11 @@ mod tests {
     #[test]
     fn a_long_token_is_held_to_its_end() {
         let policy = Policy::new(&[("jwt", Action::Redact)], Vec::new(), &[], b"key").unwrap();
-        let part = |len: usize| format!("eyJ{}", &"aB3xY9-_".repeat(1000)[..len]);
-        for claims in [100, 600, 5000] {
+        let part = |len: usize| format!("eyJ{}", &"aB3xY9-_".repeat(4000)[..len]);
+        for claims in [100, 600, 5000, 9000, 30_000] {
             let token = format!("{}.{}.{}", part(30), part(claims), &part(340)[3..]);
             let text = format!("Bearer {token}, and eyJ is no token.");
-            for size in [1, 3, 64] {
+            for size in if claims > 5000 { [13, 64, 5000] } else { [1, 3, 64] } {
                 let mut stream = Stream::default();
                 let pieces = text.as_bytes().chunks(size);
                 let mut out: String = pieces
@@ -188,6 +218,23 @@ mod tests {
                 assert_eq!(out, "Bearer [JWT], and eyJ is no token.", "{claims} by {size}");
             }
         }
+        // Nor is what goes on for ever.
+        let mut stream = Stream::default();
+        let endless = format!("{}.{}", part(30), part(100));
+        let given: usize = std::iter::once(endless.as_str())
+            .chain(std::iter::repeat_n("aB3xY9-_", 10_000))
+            .map(|piece| stream.push(&policy, "", piece, false).len())
+            .sum();
+        assert!(given == "[JWT]".len() && stream.text.len() < 100, "{given} {}", stream.text.len());
+        assert_eq!(stream.push(&policy, "", "9. Next", true), ". Next");
+        // What is only counted comes out as it went in.
+        let counted = Policy::new(&[("jwt", Action::Report)], Vec::new(), &[], b"key").unwrap();
+        let mut stream = Stream::default();
+        let pieces = || std::iter::once(endless.as_str()).chain(std::iter::repeat_n("aB3xY9-_", 5000));
+        let mut out: String = pieces().map(|piece| stream.push(&counted, "", piece, false)).collect();
+        out.push_str(&stream.push(&counted, "", " end", true));
+        assert!(out == pieces().collect::<String>() + " end");
+        assert_eq!(stream.counts.iter().sum::<u32>(), 1);
         // What only begins like one isn't held for ever.
         let mut stream = Stream::default();
         let flood = "eyJ".to_owned() + &"a".repeat(3 * TOKEN_MAX);
@@ -207,6 +254,15 @@ mod tests {
             out.push_str(&stream.push(&policy, "", "", true));
             out
         };
+        let long = custom("long", Custom::pattern("L[a-z]{700}L").unwrap());
+        let unspaced = Policy::new(&[], vec![long], &[], b"key").unwrap();
+        let value = format!("L{}L", "ab".repeat(350));
+        let mut stream = Stream::default();
+        let pieces =
+            value.as_bytes().chunks(7).map(|piece| std::str::from_utf8(piece).unwrap()).chain([" x"]);
+        let mut out: String = pieces.map(|piece| stream.push(&unspaced, "", piece, false)).collect();
+        out.push_str(&stream.push(&unspaced, "", "", true));
+        assert_eq!(out, "[LONG] x");
         let text = "Born September 24, 1991, or the 3rd of February 1990; operation blue harbour, Operation Blue \
             Harbours, falcon, order number ABCDEFGHIJ in all, and no more of it";
         let whole = "Born [BIRTH_DATE], or the [BIRTH_DATE]; [PROJECT], Operation Blue Harbours, [PROJECT], [ORDER]J \
@@ -218,6 +274,20 @@ mod tests {
         }
         let letters: Vec<String> = text.chars().map(String::from).collect();
         assert_eq!(scrub(&letters.iter().map(String::as_str).collect::<Vec<_>>()), whole);
+    }
+
+    #[test]
+    fn arguments_stay_json_however_they_are_split() {
+        let whole =
+            r#"{"card": 4111111111111111,"all":[4111111111111111, 5555555555554444],"to":"ann@example.com"}"#;
+        let cut = r#"{"card": "[CARD]","all":["[CARD]", "[CARD]"],"to":"[EMAIL]"}"#;
+        assert_eq!(scrub(&[whole]), cut);
+        for at in 0..whole.len() {
+            let (left, right) = whole.split_at(at);
+            assert_eq!(scrub(&[left, right]), cut, "{left}|{right}");
+        }
+        let letters: Vec<String> = whole.chars().map(String::from).collect();
+        assert_eq!(scrub(&letters.iter().map(String::as_str).collect::<Vec<_>>()), cut);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::pii::scrub::Scrubber;
 use crate::request::endpoint::Endpoint;
 use crate::request::facts::{Facts, STOPS_MAX, Verdict, flag};
 use crate::request::field::{Field, count};
-use crate::request::place::{Place, is_label, is_prompt};
+use crate::request::place::{Place, describes_tools, is_label, is_prompt, is_signed};
 use crate::request::question::Asking;
 use crate::text::chars::char_count;
 use crate::tier::classify::{Gatherer, is_code, tier};
@@ -136,6 +136,10 @@ impl<'b> Inspector<'b> {
         }
         match token {
             Token::String(text) => self.string(place, key, text),
+            // What tools are given and give.
+            Token::Number if self.prompt && !describes_tools(self.root) => {
+                self.scrubber.look_at_number(self.walker.start()..self.walker.end(), self.label);
+            }
             Token::ObjectStart => {
                 let child = place.child(self.endpoint, key, false);
                 if child == Place::Message {
@@ -365,7 +369,7 @@ impl<'b> Inspector<'b> {
             self.facts.text_chars += char_count(raw.as_bytes()) - text.saved_chars;
             self.gatherer.iter_mut().for_each(|gatherer| gatherer.text(self.root, text));
             // Tools are described by the app; a schema couldn't be followed with other words in it.
-            let described = matches!(self.root, Key::Tools | Key::Functions);
+            let described = describes_tools(self.root);
             if let Some(texts) = self.texts.as_mut().filter(|_| !described) {
                 texts.add(self.scrubber.looked(), raw, text.escaped());
             }
@@ -377,12 +381,7 @@ impl<'b> Inspector<'b> {
         }
         self.asking.string((self.endpoint, self.body), place, key, self.walker.depth(), text);
         let model = place == Place::Root && key == Key::Model;
-        // Signed or encrypted by the provider: a changed byte would make it worthless.
-        let signed = matches!(
-            key,
-            Key::Signature | Key::EncryptedContent | Key::ThoughtSignature | Key::ThoughtSignatureSnake
-        );
-        if !model && !signed {
+        if !model && !is_signed(key) {
             self.scrubber.look(text, self.label);
         }
     }

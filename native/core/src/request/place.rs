@@ -93,6 +93,11 @@ pub(crate) fn is_prompt(endpoint: Endpoint, key: Key) -> bool {
         || endpoint.is_cohere() && matches!(key, Key::Query | Key::Documents | Key::Texts | Key::Inputs)
 }
 
+/// Whether a top-level field says which tools there are.
+pub(crate) fn describes_tools(root: Key) -> bool {
+    matches!(root, Key::Tools | Key::Functions)
+}
+
 /// Whether strings under this key are labels, links and blobs, not text that a model reads as such.
 pub(crate) fn is_label(key: Key) -> bool {
     matches!(
@@ -120,4 +125,9 @@ pub(crate) fn is_label(key: Key) -> bool {
             | Key::Format
             | Key::CacheControl
     )
+}
+
+/// Whether strings under this key are signed or encrypted by the provider: a changed byte would make them worthless.
+pub(crate) fn is_signed(key: Key) -> bool {
+    matches!(key, Key::Signature | Key::EncryptedContent | Key::ThoughtSignature | Key::ThoughtSignatureSnake)
 }

@@ -76,13 +76,16 @@ fn iban_at(spot: &Spot) -> Option<Range<usize>> {
 }
 
 fn routing_at(spot: &Spot) -> Option<Range<usize>> {
+    if !spot.near(Context::Routing) {
+        return None;
+    }
     let taken = spot.number?.take(9)?;
     let district = taken.digits[0] * 10 + taken.digits[1];
     let assigned = matches!(district, 0..=12 | 21..=32 | 61..=72 | 80);
     let valid = assigned
         && taken.digits.iter().any(|&digit| digit != 0)
         && weighted(taken.digits, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10);
-    (valid && spot.near(Context::Routing)).then(|| taken.start()..taken.end())
+    valid.then(|| taken.start()..taken.end())
 }
 
 #[cfg(test)]

@@ -12,12 +12,15 @@ use crate::pii::matcher::{Anchor, Matcher, Spot};
 use crate::pii::number::Taken;
 
 /// Card numbers.
-pub const MATCHER: Matcher = Matcher { anchors: &[Anchor::Digits(0xF_F000)], at: card_at };
+pub const MATCHER: Matcher = Matcher { anchors: &[Anchor::Digits(DIGITS)], at: card_at };
+
+/// 12 to 19.
+const DIGITS: u32 = 0xF_F000;
 
 /// The longest card number that begins with a group.
 fn card_at(spot: &Spot) -> Option<Range<usize>> {
     let number = spot.number?;
-    let card = (12..=19).rev().find_map(|len| {
+    let card = number.lengths(DIGITS).find_map(|len| {
         let taken = number.take(len)?;
         let whole = number.first && number.groups().len() == taken.groups.len();
         (is_plausible(&taken, whole) && is_card(&taken, spot)).then_some(taken)

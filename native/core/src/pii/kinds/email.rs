@@ -9,8 +9,8 @@ use crate::pii::matcher::{Anchor, Matcher, Spot};
 use crate::shared::steps::step;
 use crate::text::script::is_unspaced;
 
-/// E-mail addresses.
-pub const MATCHER: Matcher = Matcher { anchors: &[Anchor::Text("@")], at: email_at };
+/// E-mail addresses, in the text of links too.
+pub const MATCHER: Matcher = Matcher { anchors: &[Anchor::Text("@"), Anchor::Text("%40")], at: email_at };
 
 /// Longest local part, in characters.
 const LOCAL_MAX: usize = 64;
@@ -26,8 +26,8 @@ const ADDRESS_MAX: usize = 254;
 fn email_at(spot: &Spot) -> Option<Range<usize>> {
     let at = spot.anchor.start;
     let (local, chars) = local_part(&spot.text[spot.from..at])?;
-    let domain = domain(&spot.text[at + 1..], ADDRESS_MAX - 1 - chars)?;
-    Some(spot.from + local..at + 1 + domain)
+    let domain = domain(&spot.text[spot.anchor.end..], ADDRESS_MAX - 1 - chars)?;
+    Some(spot.from + local..spot.anchor.end + domain)
 }
 
 /// Where the local part that ends `text` begins, and its length in characters.
@@ -139,6 +139,15 @@ mod tests {
                 assert_eq!(emails(&text), [address], "{text}");
             }
         }
+    }
+
+    #[test]
+    fn finds_addresses_in_links() {
+        assert_eq!(
+            emails("https://a.de/?to=ann%40example.com&cc=o'b%40c.dd"),
+            ["ann%40example.com", "o'b%40c.dd"]
+        );
+        assert_eq!(emails("%40 %40a.de width:%40;x%40"), [""; 0]);
     }
 
     #[test]

@@ -204,7 +204,7 @@ fn belgium_at(spot: &Spot) -> Option<Range<usize>> {
     let grouped = taken.groups.len() == 5
         && taken.groups.iter().map(|group| group.end - group.start).eq([2, 2, 2, 3, 2])
         && taken.groups[3].gap == b'-';
-    (valid(taken.digits) && (grouped || spot.near(Context::Belgium))).then(|| taken.start()..taken.end())
+    ((grouped || spot.near(Context::Belgium)) && valid(taken.digits)).then(|| taken.start()..taken.end())
 }
 
 fn ahv_at(spot: &Spot) -> Option<Range<usize>> {

@@ -17,7 +17,7 @@ pub fn digits_at(
 ) -> Option<Range<usize>> {
     let taken = spot.number?.take(len)?;
     let known = taken.is_grouped(sizes, gaps) || spot.near(context);
-    (valid(taken.digits) && varied(&taken) && known).then(|| taken.start()..taken.end())
+    (known && varied(&taken) && valid(taken.digits)).then(|| taken.start()..taken.end())
 }
 
 /// A number of `len` digits that passes `valid`, near the context's words only.
@@ -27,8 +27,12 @@ pub fn digits_near(
     context: Context,
     valid: fn(&[u8]) -> bool,
 ) -> Option<Range<usize>> {
+    // First of all, as there are many numbers and few such words.
+    if !spot.near(context) {
+        return None;
+    }
     let taken = spot.number?.take(len)?;
-    (valid(taken.digits) && varied(&taken) && spot.near(context)).then(|| taken.start()..taken.end())
+    (varied(&taken) && valid(taken.digits)).then(|| taken.start()..taken.end())
 }
 
 /// Not one digit over and over, which many checks accept.

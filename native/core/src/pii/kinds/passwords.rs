@@ -7,8 +7,13 @@ use crate::pii::matcher::{Anchor, Matcher, Spot};
 use crate::shared::steps::step;
 
 /// Values that are assigned to something called a password, secret, token or key, and look like one.
-pub const PASSWORD: Matcher =
-    Matcher { anchors: &[Anchor::Text("="), Anchor::Text(":"), Anchor::Text(">")], at: password_at };
+pub const PASSWORD: Matcher = Matcher {
+    anchors: &[Anchor::Text("="), Anchor::Text(":"), Anchor::Text(">"), Anchor::Text(TOLD)],
+    at: password_at,
+};
+
+/// What says in prose that a password follows.
+const TOLD: &str = "assword is ";
 
 /// Longest password.
 const PASSWORD_MAX: usize = 256;
@@ -88,11 +93,12 @@ fn without_operator(text: &[u8]) -> &[u8] {
     }
 }
 
-/// The name that a type stands behind: `apiKey string`, `password: str`.
+/// The name that a type stands behind, or a verb: `apiKey string`, `password: str`, `The password is: …`.
 fn behind_type(text: &[u8]) -> &[u8] {
     let name = match text {
         [name @ .., b' ', b's' | b'S', b't', b'r', b'i', b'n', b'g']
-        | [name @ .., b' ', b's', b't', b'r'] => name,
+        | [name @ .., b' ', b's', b't', b'r']
+        | [name @ .., b' ', b'i', b's'] => name,
         _ => return text,
     };
     name.strip_suffix(b":").unwrap_or(name)
@@ -118,11 +124,13 @@ fn ends_as_name(text: &[u8]) -> bool {
 fn password_at(spot: &Spot) -> Option<Range<usize>> {
     let bytes = spot.bytes();
     let sign = spot.anchor.start;
+    let told = spot.word() == TOLD;
     // Behind a word there is a sign in prose, or two of a link.
     if bytes.get(sign + 1) == Some(&b'/') {
         return None;
     }
-    let back = &bytes[sign.saturating_sub(NAME_MAX).max(spot.from)..sign];
+    let name_end = if told { spot.anchor.end - " is ".len() } else { sign };
+    let back = &bytes[sign.saturating_sub(NAME_MAX).max(spot.from)..name_end];
     let named = behind_type(without_gap(without_operator(back)));
     if !ends_as_name(named) {
         return None;
@@ -146,49 +154,77 @@ fn password_at(spot: &Spot) -> Option<Range<usize>> {
     let skip = skip + scheme.map_or(0, |scheme| scheme.len());
     let start = spot.anchor.end + skip;
     let len = value_len(&bytes[start..], PASSWORD_MAX);
-    let end = start + len - trailing(&bytes[start..start + len]);
-    if !looks_secret(&bytes[start..end], chosen) {
+    let value = without_end(&bytes[start..start + len]);
+    let decides = if told { without_mark(value) } else { value };
+    if !looks_secret(decides, chosen) {
         return None;
     }
-    if len < PASSWORD_MAX {
-        return Some(start..end);
-    }
     // What is found isn't looked at again, so this takes linear time for all together.
-    let len = value_len(&bytes[start..], TOKEN_MAX);
-    Some(start..start + len - trailing(&bytes[start..start + len]))
+    let most = if len < PASSWORD_MAX { len } else { TOKEN_MAX };
+    let value = without_end(&bytes[start..start + value_len(&bytes[start..], most)]);
+    Some(start..spot.text.ceil_char_boundary(start + value.len()))
+}
+
+/// Points and dashes at a value's end belong to the sentence.
+fn without_end(value: &[u8]) -> &[u8] {
+    &value[..value.len() - trailing(value)]
+}
+
+/// Nor do those of a question or a call, in prose, say anything.
+fn without_mark(mut value: &[u8]) -> &[u8] {
+    while let [rest @ .., b'!' | b'?'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// How long the value is that a text begins with.
 fn value_len(text: &[u8], most: usize) -> usize {
-    let belongs = |&&byte: &&u8| {
-        step();
-        byte.is_ascii_graphic()
-            && !matches!(
-                byte,
-                b'"' | b'\'' | b',' | b';' | b'<' | b'>' | b'(' | b')' | b'{' | b'}' | b'\\' | b'`'
-            )
-    };
-    text.iter().take(most).take_while(belongs).count()
+    text.iter().take(most).inspect(|_| step()).take_while(|&&byte| CLASSES[usize::from(byte)] != 0).count()
 }
+
+const OTHER: u8 = 1;
+const UPPER: u8 = 2;
+const LOWER: u8 = 4;
+const DIGIT: u8 = 8;
+const MARK: u8 = 16;
+const BRACKET: u8 = 32;
+
+/// What a byte is within a value; 0: it ends one. Letters of Latin with accents belong to it.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'"' | b'\'' | b',' | b';' | b'<' | b'>' | b'(' | b')' | b'{' | b'}' | b'\\' | b'`' => 0,
+            b'A'..=b'Z' => UPPER,
+            b'a'..=b'z' => LOWER,
+            b'0'..=b'9' => DIGIT,
+            b'!' | b'#' | b'%' | b'^' | b'&' | b'*' | b'+' | b'~' | b'?' | b'@' | b'$' => MARK,
+            b'[' => BRACKET,
+            b'!'..=b'~' | 0x80..=0xbf | 0xc3..=0xc9 => OTHER,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
 
 /// Whether a value may be a secret: no word, no reference to where it is kept.
 pub fn looks_secret(value: &[u8], chosen: bool) -> bool {
-    let has = |test: fn(&u8) -> bool| value.iter().any(test);
-    let letter = has(u8::is_ascii_alphabetic);
-    let digit = has(u8::is_ascii_digit);
-    let mark = has(|byte| {
-        matches!(byte, b'!' | b'#' | b'%' | b'^' | b'&' | b'*' | b'+' | b'~' | b'?' | b'@' | b'$')
-    });
-    let reference = value.starts_with(b"$")
-        || value.starts_with(b"%")
-        || value.contains(&b'[')
-        || value.starts_with(b"//");
-    let cased = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-    if chosen {
-        return value.len() >= 6 && !reference && (digit || mark) && letter && distinct(value) >= 5;
+    let classes = value.iter().inspect(|_| step()).fold(0, |all, &byte| all | CLASSES[usize::from(byte)]);
+    let has = |class: u8| classes & class != 0;
+    let reference =
+        has(BRACKET) || value.starts_with(b"$") || value.starts_with(b"%") || value.starts_with(b"//");
+    let letter = has(UPPER | LOWER);
+    if reference || !letter {
+        return false;
     }
-    let mixed = digit && letter || cased && value.len() >= 24;
-    value.len() >= 12 && !reference && mixed && is_random(value)
+    if chosen {
+        return value.len() >= 6 && has(DIGIT | MARK) && distinct(value) >= 5;
+    }
+    let mixed = has(DIGIT) || has(UPPER) && has(LOWER) && value.len() >= 24;
+    value.len() >= 12 && mixed && is_random(value)
 }
 
 fn distinct(value: &[u8]) -> u32 {
@@ -221,12 +257,17 @@ mod tests {
             ("$apiToken .= \"a1b2c3d4e5f6g7h8\"", "a1b2c3d4e5f6g7h8"),
             ("var apiToken string = \"a1b2c3d4e5f6g7h8\"", "a1b2c3d4e5f6g7h8"),
             ("const apiToken: string = 'a1b2c3d4e5f6g7h8'", "a1b2c3d4e5f6g7h8"),
+            ("My password is Tr0ub4dor&3. Why?", "Tr0ub4dor&3"),
+            ("The password is: hunter2!", "hunter2!"),
+            ("password=Z\u{fc}rich2024!", "Z\u{fc}rich2024!"),
             ("<apiToken>\n    a1b2c3d4e5f6g7h8\n</apiToken>", "a1b2c3d4e5f6g7h8"),
         ] {
             assert_eq!(found_by(PASSWORD, text), [value], "{text}");
         }
         for text in [
             "password: string",
+            "The password is incorrect!",
+            "password is 8 characters long",
             "token = $TOKEN1234567",
             "password: required",
             "the token: abc",

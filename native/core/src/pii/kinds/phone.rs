@@ -6,10 +6,13 @@ use std::ops::Range;
 use super::phone_codes::CODES;
 use crate::pii::context::Context;
 use crate::pii::matcher::{Anchor, Matcher, Spot};
-use crate::pii::number::{Number, Taken};
+use crate::pii::number::{DIGITS_MAX, Number, Taken};
 
 /// Telephone numbers: 7 to 17 digits.
-pub const MATCHER: Matcher = Matcher { anchors: &[Anchor::Digits(0x3_FF80)], at: phone_at };
+pub const MATCHER: Matcher = Matcher { anchors: &[Anchor::Digits(DIGITS)], at: phone_at };
+
+/// 7 to 17.
+const DIGITS: u32 = 0x3_FF80;
 
 /// Longest extension, in digits.
 const EXTENSION_MAX: usize = 6;
@@ -28,9 +31,11 @@ fn phone_at(spot: &Spot) -> Option<Range<usize>> {
 
 /// Where a number in international form ends, whose calling code follows `skip` digits.
 fn international(number: &Number, skip: usize) -> Option<usize> {
-    (7..=17).rev().find_map(|len| {
+    number.lengths(DIGITS).find_map(|len| {
         let taken = number.take(len)?;
-        let mut digits = taken.digits[skip..].to_vec();
+        let mut digits = [0; DIGITS_MAX];
+        let mut count = len - skip;
+        digits[..count].copy_from_slice(&taken.digits[skip..]);
         // +41 (0)71 …: the 0 is dialled within the country only.
         if let Some(trunk) = taken.groups.get(1)
             && trunk.gap == b')'
@@ -38,9 +43,13 @@ fn international(number: &Number, skip: usize) -> Option<usize> {
         {
             // In 0)0…, the group before it ends among the digits that are skipped.
             let place = (taken.groups[0].end - taken.groups[0].start).checked_sub(skip)?;
-            (digits[place] == 0).then(|| digits.remove(place));
+            if digits[place] == 0 {
+                digits.copy_within(place + 1..count, place);
+                count -= 1;
+            }
         }
-        (is_possible(&digits) && !taken.groups.iter().any(|group| group.gap == b'/')).then_some(taken.end())
+        (is_possible(&digits[..count]) && !taken.groups.iter().any(|group| group.gap == b'/'))
+            .then_some(taken.end())
     })
 }
 

@@ -21,6 +21,8 @@ pub const CREDENTIALS: Matcher = Matcher { anchors: &[Anchor::Text("@")], at: cr
 
 /// The shortest key with its prefix.
 const TOKEN_MIN: usize = 20;
+/// Length of a JSON web token, in bytes, from which on it is one without its last part.
+const LONG_MIN: usize = 4096;
 /// Longest private key, in bytes.
 const PRIVATE_KEY_MAX: usize = 16 * 1024;
 /// Longest link before its `@`.
@@ -98,11 +100,13 @@ fn jwt_at(spot: &Spot) -> Option<Range<usize>> {
     let mut parts = token.split('.');
     let header = parts.next().is_some_and(|part| part.len() >= 16);
     let claims = parts.next().is_some_and(|part| part.starts_with("eyJ") && part.len() >= 8);
+    // A long one needs no last part, which may be cut off, or still to come.
+    let long = token.len() >= LONG_MIN;
+    let signed = parts.next().is_some() || long;
     // Encrypted ones have five parts.
-    let signed = parts.next().is_some();
+    let encrypted = || matches!((token.matches('.').count(), long), (4, _) | (3, true));
     let end = spot.anchor.end - trailing(word.as_bytes());
-    (header && signed && (claims || token.matches('.').count() == 4))
-        .then_some(spot.anchor.start + start..end)
+    (header && (signed && claims || encrypted())).then_some(spot.anchor.start + start..end)
 }
 
 fn private_key_at(spot: &Spot) -> Option<Range<usize>> {
@@ -212,6 +216,8 @@ mod tests {
         let link = "postgres://app:s3cr3t@db.internal:5432/app?ssl=true";
         assert_eq!(found_by(CREDENTIALS, &format!("DSN={link} ok")), [link]);
         assert_eq!(found_by(CREDENTIALS, "https://a.b/c@d mailto://x@y.zz git@github.com:x"), [""; 0]);
+        let long = format!("{}.eyJ{}", &jwt[..36], "aB3xY9-_".repeat(600));
+        assert_eq!(found_by(JWT, &format!("cut off: {long}")), [long.as_str()]);
         let bot = "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc";
         assert_eq!(found_by(API_KEY, &format!("bot {bot}")), [bot]);
     }

@@ -36,15 +36,15 @@ fn itin_at(spot: &Spot) -> Option<Range<usize>> {
 }
 
 fn passport_at(spot: &Spot) -> Option<Range<usize>> {
-    if spot.number.is_some() {
-        return [9, 8, 7].iter().find_map(|&len| digits_near(spot, len, Context::Passport, |_| true));
+    if let Some(number) = spot.number {
+        return number.lengths(0x380).find_map(|len| digits_near(spot, len, Context::Passport, |_| true));
     }
     near(spot, Context::Passport, 6)
 }
 
 fn licence_at(spot: &Spot) -> Option<Range<usize>> {
-    if spot.number.is_some() {
-        return (6..=14).rev().find_map(|len| digits_near(spot, len, Context::Licence, |_| true));
+    if let Some(number) = spot.number {
+        return number.lengths(0x7FC0).find_map(|len| digits_near(spot, len, Context::Licence, |_| true));
     }
     grouped_licence(spot).or_else(|| near(spot, Context::Licence, 4))
 }

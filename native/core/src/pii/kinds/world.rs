@@ -41,7 +41,7 @@ fn cpf_at(spot: &Spot) -> Option<Range<usize>> {
     let sizes = taken.groups.iter().map(|group| group.end - group.start);
     let grouped = sizes.eq([3, 3, 3, 2]) && taken.groups[1].gap == b'.' && taken.groups[3].gap == b'-';
     let varied = taken.digits.iter().any(|&digit| digit != taken.digits[0]);
-    let valid = varied && check(9) && check(10) && (grouped || spot.near(Context::Brazil));
+    let valid = (grouped || spot.near(Context::Brazil)) && varied && check(9) && check(10);
     valid.then(|| taken.start()..taken.end())
 }
 
@@ -65,7 +65,7 @@ fn cnpj_at(spot: &Spot) -> Option<Range<usize>> {
         (11 - sum % 11) % 11 % 10 == u32::from(word[len] - b'0')
     };
     let varied = word.iter().any(|byte| *byte != word[0]);
-    (varied && check(12) && check(13) && (grouped || spot.near(Context::Brazil))).then_some(range)
+    ((grouped || spot.near(Context::Brazil)) && varied && check(12) && check(13)).then_some(range)
 }
 
 fn aadhaar_at(spot: &Spot) -> Option<Range<usize>> {
