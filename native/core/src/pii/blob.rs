@@ -1,23 +1,21 @@
-//! Files within strings, in Base64: nothing can be read in them, but in a large one, something looks like a value by chance.
+//! Files within strings, in Base64: nothing can be read in them, but in each megabyte, something looks like a value by chance.
 
 use crate::shared::steps::step;
 
-/// Shortest string that is taken for a file, in bytes: no value is as long without a point or a space in it.
-const BLOB_MIN: usize = 4096;
+/// Shortest string that is taken for a file without a link, in bytes: hardly a value is as long without a point in it.
+const BLOB_MIN: usize = 1024;
 /// Most bytes of what a link says of its data, as `data:image/png;base64,` does.
 const HEAD_MAX: usize = 256;
 const MARK: &str = ";base64,";
 
 /// Whether a text is nothing but Base64, or a link that holds it.
 pub fn is_blob(text: &str) -> bool {
-    if text.len() < BLOB_MIN {
-        return false;
-    }
     let data = match text.strip_prefix("data:") {
         Some(link) => {
             let head = &link[..link.floor_char_boundary(HEAD_MAX)];
             head.find(MARK).map_or("", |at| &link[at + MARK.len()..])
         }
+        None if text.len() < BLOB_MIN => "",
         None => text,
     };
     let is_plain = |all: bool, byte: &u8| all & (byte.is_ascii_alphanumeric() | b"+/=-_".contains(byte));
@@ -31,11 +29,12 @@ mod tests {
 
     #[test]
     fn files_are_known_from_text() {
+        assert!(is_blob("data:image/png;base64,iVBORw0KGgoAAAANSUhEUg+/"));
         let data = "iVBORw0KGgoAAAANSUhEUg+/".repeat(200);
         assert!(is_blob(&data) && is_blob(&format!("data:image/png;base64,{data}==")));
         assert!(is_blob(&format!("data:application/pdf;name=a b.pdf;base64,{data}")));
         for text in
-            [&data[..4000], &format!("{data}.a"), &format!("{data} 4111"), &format!("data:text/plain,{data}")]
+            [&data[..1000], &format!("{data}.a"), &format!("{data} 4111"), &format!("data:text/plain,{data}")]
         {
             assert!(!is_blob(text));
         }

@@ -229,14 +229,16 @@ struct Hit {
 /// The words of contexts that begin in a part of a text.
 fn scan(text: &[u8], part: Range<usize>, mut found: impl FnMut(Hit)) {
     let table = &*TABLE;
-    // A word that is cut is none.
-    let mut goes_on = part.start > 0 && letter(text, part.start - 1) != 0;
+    // A word that is cut is none, and neither are letters behind a digit.
+    let cut = |byte: u8| byte.is_ascii_digit() || LETTER[usize::from(byte)] != 0;
+    let mut goes_on = part.start > 0 && cut(text[part.start - 1]);
     for from in part.clone().step_by(BLOCK) {
         step();
         let block = Block::first(Common::default(), &text[from..]);
         let letters = (block.letters() | block.high()).bits();
-        let mut starts = letters & !(letters << 1 | u64::from(goes_on));
-        goes_on = letters >> (BLOCK - 1) != 0;
+        let joined = letters | block.between(b'0', b'9').bits();
+        let mut starts = letters & !(joined << 1 | u64::from(goes_on));
+        goes_on = joined >> (BLOCK - 1) != 0;
         while starts != 0 {
             step();
             let at = from + starts.trailing_zeros() as usize;
@@ -278,6 +280,9 @@ struct Hits {
     scanned: usize,
 }
 
+/// Most bytes that are looked at one by one first.
+const SHORT_MAX: usize = 8;
+
 /// Hits from which on those that are too far away are dropped.
 const HITS_MAX: usize = 32;
 
@@ -309,7 +314,11 @@ impl<'t> Nearby<'t> {
             last.retain(|hit| hit.start >= start);
         }
         if *scanned < at {
-            scan(self.text, start.max(*scanned)..at, |hit| last.push(hit));
+            let new = start.max(*scanned)..at;
+            // Between two numbers there is often nothing to read.
+            if new.len() > SHORT_MAX || new.clone().any(|at| letter(self.text, at) != 0) {
+                scan(self.text, new, |hit| last.push(hit));
+            }
             *scanned = at;
         }
         let near = last.iter().rev().take_while(|hit| hit.start >= start).filter(|hit| hit.end <= at);
@@ -326,6 +335,7 @@ mod tests {
         let has = |text: &str, context| Nearby::new(text, "").before(text.len()).has(context);
         assert!(has("My ZIP code is", Context::Post) && has("zipcode:", Context::Post));
         assert!(has("user_ssn", Context::Ssn) && has("Social Security Number", Context::Ssn));
+        assert!(!has("a3dl7", Context::Licence) && has("dl7", Context::Licence));
         assert!(!has("unzip it", Context::Post) && !has("escape", Context::Post) && !has("", Context::Post));
     }
 

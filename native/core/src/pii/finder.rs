@@ -6,10 +6,12 @@ use memchr::memmem;
 
 use crate::pii::context::Nearby;
 use crate::pii::custom::Custom;
+use crate::pii::edges::is_free_before;
 use crate::pii::kind_set::{KindId, KindSet};
 use crate::pii::marks::{Class, Marks, RUN_MIN, SIGNS};
 use crate::pii::matcher::{Anchor, Matcher, Spot};
-use crate::pii::number::Number;
+use crate::pii::number::{Number, next_group};
+use crate::shared::steps::step;
 
 /// A value in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,10 +218,11 @@ impl Finder {
         let bytes = text.as_bytes();
         let nearby = Nearby::new(text, label);
         let mut number = Number::default();
-        // Where words may begin, where the last value ended, and where the last group of digits did.
+        // Where words may begin, where the last value ended, the last group of digits, and the last address that is none.
         let mut from = 0;
         let mut taken = 0;
         let mut group_end = usize::MAX;
+        let mut parts_end = 0;
         let (digits, words) = (marks.of(Class::Digits), marks.of(Class::Words));
         while let Some(digit) = digits.next(from) {
             let start = words.run_start(digit, from);
@@ -228,26 +231,28 @@ impl Finder {
             let mut asked = KindSet::NONE;
             if start == digit && digits.run_end(digit) >= end {
                 let goes_on =
-                    group_end < start && start - group_end == 1 && matches!(bytes[group_end], b' ' | b'-');
+                    group_end < start && next_group(bytes, group_end).is_some_and(|(at, _)| at == start);
+                group_end = end;
                 if goes_on && is_spelled(bytes, start) {
-                    group_end = end;
                     from = end;
                     continue;
                 }
-                number.read(text, start..end, !goes_on);
-                group_end = end;
-                spot.number = Some(&number);
                 // What belongs to something before it is no number by itself.
-                let mut sums = if number.free_before { number.sums } else { 0 };
-                while sums != 0 {
-                    asked = asked.or(self.digits[sums.trailing_zeros() as usize]);
-                    sums &= sums - 1;
+                if is_free_before(&text[..start]) {
+                    number.read(text, start..end, !goes_on);
+                    spot.number = Some(&number);
+                    let mut sums = number.sums;
+                    while sums != 0 {
+                        asked = asked.or(self.digits[sums.trailing_zeros() as usize]);
+                        sums &= sums - 1;
+                    }
                 }
             } else if end - start <= WORD_MAX {
                 asked = self.words[end - start];
             }
-            if is_part(bytes, start..end) {
+            if start >= parts_end && is_part(bytes, start..end) {
                 asked = asked.or(self.parts);
+                parts_end = address_end(bytes, end);
             }
             for place in asked.ids() {
                 taken = taken.max(self.ask(usize::from(place), &spot, found).unwrap_or(0));
@@ -264,7 +269,8 @@ fn is_spelled(bytes: &[u8], at: usize) -> bool {
         let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
         digit(at) && !digit(at + 1)
     };
-    single(at) && matches!(bytes.get(at + 1), Some(b' ' | b'-')) && single(at + 2)
+    let spells = |&(next, gap): &(usize, u8)| matches!(gap, b' ' | b'-' | b')') && single(next);
+    single(at) && next_group(bytes, at + 1).as_ref().is_some_and(spells)
 }
 
 /// Whether a word may be a group of an address: as long as one, with a separator beside it.
@@ -277,6 +283,13 @@ fn is_part(bytes: &[u8], word: Range<usize>) -> bool {
         4 => matches!(before, b':' | b'.') || matches!(after, b':' | b'.'),
         _ => false,
     }
+}
+
+/// Where what may be one address with a group that ends there has ended: whether it is one is asked about at its first group
+/// only.
+fn address_end(bytes: &[u8], group_end: usize) -> usize {
+    let belongs = |byte: &&u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    group_end + bytes[group_end..].iter().inspect(|_| step()).take_while(belongs).count()
 }
 
 /// Sorts findings and makes one of those that overlap, of the kind among theirs with the lowest rank.

@@ -69,7 +69,9 @@ const SLASHES_MAX: usize = 31;
 
 /// The character that an escape of JSON within text stands for, however deep in strings of JSON, and the escape's length.
 fn escape(rest: &[u8]) -> Option<(char, usize)> {
-    let slashes = rest.iter().take(SLASHES_MAX).take_while(|&&byte| byte == b'\\').count();
+    let deep = rest.get(1) == Some(&b'\\');
+    let slashes =
+        if deep { rest.iter().take(SLASHES_MAX).take_while(|&&byte| byte == b'\\').count() } else { 1 };
     let whole = |c: char| Some((c, slashes + 1));
     let code = match rest.get(slashes) {
         Some(b'n' | b'r' | b't') => whole(' '),

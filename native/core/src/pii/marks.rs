@@ -7,7 +7,7 @@ use crate::shared::steps::step;
 use crate::text::block::{BLOCK, Block, Lanes, Scan, scan};
 
 /// Characters that are anchors by themselves and found with all others; other texts are searched for one by one.
-pub const SIGNS: [u8; 4] = *b"@:=>";
+pub const SIGNS: [u8; 5] = *b"@:=>%";
 
 /// What is marked.
 #[derive(Clone, Copy, Debug)]

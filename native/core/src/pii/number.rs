@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::pii::edges::{is_free_after, is_free_before};
+use crate::pii::edges::is_free_after;
 use crate::shared::steps::step;
 
 /// Most digits that are read of a number.
@@ -30,8 +30,6 @@ pub struct Number {
     pub sums: u32,
     /// How many groups these are.
     counts: [u8; DIGITS_MAX + 1],
-    /// Nothing before makes it part of something longer.
-    pub free_before: bool,
     /// It is the first of its run.
     pub first: bool,
 }
@@ -69,14 +67,14 @@ impl Taken<'_> {
 }
 
 impl Number {
-    /// Reads the number whose first group is there. `first`: no group of it stands before.
+    /// Reads the number whose first group is there; nothing before makes it part of something longer. `first`: no group of it
+    /// stands before.
     pub fn read(&mut self, text: &str, group: Range<usize>, first: bool) {
         let bytes = text.as_bytes();
         self.count = 0;
         self.len = 0;
         self.sums = 0;
         self.first = first;
-        self.free_before = is_free_before(&text[..group.start]);
         let Range { mut start, mut end } = group;
         let mut gap = 0;
         loop {
@@ -105,9 +103,9 @@ impl Number {
         }
     }
 
-    /// The first `len` digits, if groups end there and nothing before or behind belongs to them.
+    /// The first `len` digits, if groups end there and nothing behind belongs to them.
     pub fn take(&self, len: usize) -> Option<Taken<'_>> {
-        if !self.free_before || self.sums & 1 << len == 0 {
+        if self.sums & 1 << len == 0 {
             return None;
         }
         let groups = &self.groups[..usize::from(self.counts[len])];
@@ -136,7 +134,7 @@ impl Number {
 }
 
 /// Where the next group begins after one that ends at `at`, and what is between.
-fn next_group(bytes: &[u8], at: usize) -> Option<(usize, u8)> {
+pub fn next_group(bytes: &[u8], at: usize) -> Option<(usize, u8)> {
     let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
     let gap = *bytes.get(at)?;
     match gap {

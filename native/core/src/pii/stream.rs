@@ -132,7 +132,7 @@ fn hold_from(text: &str, least: usize, finder: &Finder) -> usize {
         let word = &text[at + c.len_utf8()..];
         if c.is_whitespace() {
             let word = &word[..word.find(char::is_whitespace).unwrap_or(word.len())];
-            let month = word.trim_end_matches([',', '.']).as_bytes();
+            let month = word.trim_end_matches([',', '.']);
             let joined = word.len() <= 4 || word.bytes().any(|byte| byte.is_ascii_digit()) || is_month(month);
             if !joined {
                 break;

@@ -1,7 +1,7 @@
 //! Finds payment card numbers in text, in linear time.
 //!
 //! A number has 12 to 19 digits (ISO/IEC 7812-1), passes the Luhn check, and begins and is as long as the issuers' are.
-//! Written in groups, a single space or dash apart, it must be grouped as cards are, or digit by digit;
+//! Written in groups, a single space, dash or point apart, it must be grouped as cards are, or digit by digit;
 //! otherwise every tenth row of a table of numbers would be a card.
 
 use std::ops::Range;
@@ -32,7 +32,8 @@ fn card_at(spot: &Spot) -> Option<Range<usize>> {
 fn is_plausible(taken: &Taken, whole: bool) -> bool {
     let size = |at: usize| taken.groups[at].end - taken.groups[at].start;
     let last = taken.groups.len() - 1;
-    let apart = taken.groups[1..].iter().all(|group| matches!(group.gap, b' ' | b'-'));
+    let gaps = || taken.groups[1..].iter().map(|group| group.gap);
+    let apart = gaps().all(|gap| matches!(gap, b' ' | b'-')) || gaps().all(|gap| gap == b'.');
     let grouped = size(0) == 4 && (1..last).all(|at| (4..=6).contains(&size(at))) && size(last) <= 6;
     let single = whole && (0..=last).all(|at| size(at) == 1);
     taken.undivided() || apart && (grouped || single)
@@ -98,6 +99,7 @@ mod tests {
             "4111 1111 1111 1111",
             "4111-1111-1111-1111",
             "4111 1111-1111 1111",
+            "4111.1111.1111.1111",
             "3782 822463 10005",
             "378282246310005",
             "3056 930902 5904",

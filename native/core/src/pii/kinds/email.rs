@@ -10,7 +10,7 @@ use crate::shared::steps::step;
 use crate::text::script::is_unspaced;
 
 /// E-mail addresses, in the text of links too.
-pub const MATCHER: Matcher = Matcher { anchors: &[Anchor::Text("@"), Anchor::Text("%40")], at: email_at };
+pub const MATCHER: Matcher = Matcher { anchors: &[Anchor::Text("@"), Anchor::Text("%")], at: email_at };
 
 /// Longest local part, in characters.
 const LOCAL_MAX: usize = 64;
@@ -25,9 +25,11 @@ const ADDRESS_MAX: usize = 254;
 /// character, no byte is visited more than twice.
 fn email_at(spot: &Spot) -> Option<Range<usize>> {
     let at = spot.anchor.start;
+    // The sign as links have it.
+    let behind = if spot.word() == "%" { spot.text[at..].strip_prefix("%40")? } else { &spot.text[at + 1..] };
     let (local, chars) = local_part(&spot.text[spot.from..at])?;
-    let domain = domain(&spot.text[spot.anchor.end..], ADDRESS_MAX - 1 - chars)?;
-    Some(spot.from + local..spot.anchor.end + domain)
+    let domain = domain(behind, ADDRESS_MAX - 1 - chars)?;
+    Some(spot.from + local..spot.text.len() - behind.len() + domain)
 }
 
 /// Where the local part that ends `text` begins, and its length in characters.

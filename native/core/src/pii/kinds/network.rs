@@ -28,7 +28,7 @@ fn ipv4_at(spot: &Spot) -> Option<Range<usize>> {
     let number = spot.number?;
     let groups = number.groups().get(..4)?;
     let bytes = spot.bytes();
-    let dotted = number.free_before && groups[1..].iter().all(|group| group.gap == b'.');
+    let dotted = groups[1..].iter().all(|group| group.gap == b'.');
     if !dotted {
         return None;
     }

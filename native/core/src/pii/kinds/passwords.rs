@@ -55,6 +55,9 @@ pub fn names_secret(name: &[u8]) -> Option<bool> {
         let letters = name.iter().rev().filter(|byte| !matches!(byte, b'_' | b'-'));
         letters.map(u8::to_ascii_lowercase)
     };
+    if is_pass(name) {
+        return Some(true);
+    }
     let known = names(letters().next()?);
     let ends_with = |known: &&&str| {
         let mut letters = letters();
@@ -62,6 +65,29 @@ pub fn names_secret(name: &[u8]) -> Option<bool> {
     };
     let known = known.iter().find(ends_with)?;
     Some(known.starts_with("pass") || *known == "pwd" || known.starts_with("contra"))
+}
+
+/// Whether a name's last word is `pass`: `DB_PASS`, `dbPass`, but not `bypass`.
+fn is_pass(name: &[u8]) -> bool {
+    let Some((before, word)) = name.len().checked_sub(4).map(|at| name.split_at(at)) else { return false };
+    let begins = match before.last() {
+        None | Some(b'_' | b'-') => true,
+        Some(last) => last.is_ascii_lowercase() && word[0] == b'P',
+    };
+    begins && word.eq_ignore_ascii_case(b"pass")
+}
+
+/// Whether a name stands before a password on the command line: `curl -u name:`, `--user name:`.
+fn is_login(before: &[u8], behind: &[u8]) -> bool {
+    // There is no space before the password, as there is in most code.
+    let joined = matches!(behind, [b':', password, ..] if password.is_ascii_alphanumeric());
+    if !joined || !before.last().is_some_and(u8::is_ascii_alphanumeric) {
+        return false;
+    }
+    let belongs = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'-' | b'.' | b'@');
+    let name = before.iter().rev().take_while(belongs).count();
+    let option = before[..before.len() - name].trim_ascii_end();
+    name > 0 && (option.ends_with(b" -u") || option.ends_with(b"--user"))
 }
 
 /// Most bytes between a name, its sign and its value.
@@ -114,7 +140,7 @@ fn ends_as_name(text: &[u8]) -> bool {
         b'n' => matches!(a | 32, b'e' | b'o'),
         b'y' => a | 32 == b'e',
         b'l' => a | 32 == b'a',
-        b's' => a | 32 == b'l',
+        b's' => matches!(a | 32, b'l' | b's'),
         b'g' => a | 32 == b'n',
         b'a' => text.ends_with("\u{f1}a".as_bytes()),
         _ => false,
@@ -124,24 +150,14 @@ fn ends_as_name(text: &[u8]) -> bool {
 fn password_at(spot: &Spot) -> Option<Range<usize>> {
     let bytes = spot.bytes();
     let sign = spot.anchor.start;
-    let told = spot.word() == TOLD;
+    let told = spot.anchor.len() == TOLD.len();
     // Behind a word there is a sign in prose, or two of a link.
     if bytes.get(sign + 1) == Some(&b'/') {
         return None;
     }
     let name_end = if told { spot.anchor.end - " is ".len() } else { sign };
     let back = &bytes[sign.saturating_sub(NAME_MAX).max(spot.from)..name_end];
-    let named = behind_type(without_gap(without_operator(back)));
-    if !ends_as_name(named) {
-        return None;
-    }
-    let len = named
-        .iter()
-        .rev()
-        .inspect(|_| step())
-        .take_while(|&&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || byte >= 0x80)
-        .count();
-    let chosen = names_secret(&named[named.len() - len..])?;
+    let chosen = secret_before(back).or_else(|| is_login(back, &bytes[sign..]).then_some(true))?;
     let rest = &bytes[spot.anchor.end..];
     // The text of an element of XML may stand on a line of its own.
     let element = bytes[sign] == b'>';
@@ -163,6 +179,17 @@ fn password_at(spot: &Spot) -> Option<Range<usize>> {
     let most = if len < PASSWORD_MAX { len } else { TOKEN_MAX };
     let value = without_end(&bytes[start..start + value_len(&bytes[start..], most)]);
     Some(start..spot.text.ceil_char_boundary(start + value.len()))
+}
+
+/// Whether a text ends with the name of a secret, and whether people choose it.
+fn secret_before(text: &[u8]) -> Option<bool> {
+    let named = behind_type(without_gap(without_operator(text)));
+    if !ends_as_name(named) {
+        return None;
+    }
+    let belongs = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'-' | 0x80..);
+    let len = named.iter().rev().inspect(|_| step()).take_while(belongs).count();
+    names_secret(&named[named.len() - len..])
 }
 
 /// Points and dashes at a value's end belong to the sentence.
@@ -257,6 +284,10 @@ mod tests {
             ("$apiToken .= \"a1b2c3d4e5f6g7h8\"", "a1b2c3d4e5f6g7h8"),
             ("var apiToken string = \"a1b2c3d4e5f6g7h8\"", "a1b2c3d4e5f6g7h8"),
             ("const apiToken: string = 'a1b2c3d4e5f6g7h8'", "a1b2c3d4e5f6g7h8"),
+            ("DB_PASS=hunter2x and", "hunter2x"),
+            ("&pass=hunter2x&", "hunter2x&"),
+            ("curl -u admin:s3cr3tPass https://a.de", "s3cr3tPass"),
+            ("curl --user ann@a.de:s3cr3tPass", "s3cr3tPass"),
             ("My password is Tr0ub4dor&3. Why?", "Tr0ub4dor&3"),
             ("The password is: hunter2!", "hunter2!"),
             ("password=Z\u{fc}rich2024!", "Z\u{fc}rich2024!"),
@@ -267,6 +298,8 @@ mod tests {
         for text in [
             "password: string",
             "The password is incorrect!",
+            "bypass: v1.2.3-beta",
+            "note -u admin: none, sort -u file:line1",
             "password is 8 characters long",
             "token = $TOKEN1234567",
             "password: required",

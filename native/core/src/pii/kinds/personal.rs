@@ -36,40 +36,60 @@ fn numeric(spot: &Spot, number: &Number) -> Option<Range<usize>> {
         _ => false,
     };
     let range = first.start..third.end;
-    (same && valid && number.free_before && is_free_after(&spot.text[range.end..])).then_some(range)
+    (same && valid && is_free_after(&spot.text[range.end..])).then_some(range)
 }
 
 fn is_year(year: u64) -> bool {
     (1900..2100).contains(&year)
 }
 
-const MONTHS: [&[u8]; 12] = [
-    b"january",
-    b"february",
-    b"march",
-    b"april",
-    b"may",
-    b"june",
-    b"july",
-    b"august",
-    b"september",
-    b"october",
-    b"november",
-    b"december",
-];
-
-/// Whether a month may begin with this.
-fn begins_month(byte: u8) -> bool {
-    matches!(byte | 32, b'j' | b'f' | b'm' | b'a' | b's' | b'o' | b'n' | b'd')
+/// The months in English, German, French, Spanish, Italian, Portuguese and Dutch that begin with a letter.
+fn months(first: u8) -> &'static [&'static str] {
+    match first | 32 {
+        b'a' => &["april", "august", "avril", "ao\u{fb}t", "abril", "agosto", "aprile", "augustus"],
+        b'd' => &["december", "dezember", "d\u{e9}cembre", "diciembre", "dicembre", "dezembro"],
+        b'e' => &["enero"],
+        b'f' => &["february", "februar", "f\u{e9}vrier", "febrero", "febbraio", "fevereiro", "februari"],
+        b'g' => &["gennaio", "giugno"],
+        b'j' => &[
+            "january", "june", "july", "januar", "juni", "juli", "janvier", "juin", "juillet", "junio",
+            "julio", "janeiro", "junho", "julho", "januari",
+        ],
+        b'l' => &["luglio"],
+        b'm' => &[
+            "march",
+            "may",
+            "m\u{e4}rz",
+            "mai",
+            "mars",
+            "marzo",
+            "mayo",
+            "maggio",
+            "mar\u{e7}o",
+            "maio",
+            "maart",
+            "mei",
+        ],
+        b'n' => &["november", "novembre", "noviembre", "novembro"],
+        b'o' => &["october", "oktober", "octobre", "octubre", "ottobre", "outubro"],
+        b's' => &["september", "septembre", "septiembre", "settembre", "setembro"],
+        _ => &[],
+    }
 }
 
 /// A month's name, or its beginning of three letters or more.
-pub fn is_month(word: &[u8]) -> bool {
-    let [a, b, c, ..] = word else { return false };
-    let first = [a | 32, b | 32, c | 32];
-    MONTHS.iter().any(|month| {
-        month[..3] == first && month.get(..word.len()).is_some_and(|month| month.eq_ignore_ascii_case(word))
-    })
+pub fn is_month(word: &str) -> bool {
+    let word = word.as_bytes();
+    let [first, second, _, ..] = word else { return false };
+    let known = |month: &[u8]| {
+        month[1] == second.to_ascii_lowercase()
+            && month.get(..word.len()).is_some_and(|month| month.eq_ignore_ascii_case(word))
+    };
+    months(*first).iter().any(|month| known(month.as_bytes()))
+}
+
+fn is_of_month(c: char) -> bool {
+    c.is_ascii_alphabetic() || matches!(c, '\u{e4}' | '\u{e7}' | '\u{e9}' | '\u{fb}')
 }
 
 /// Whether a word is a day, with its ending or without.
@@ -91,15 +111,15 @@ fn is_day(word: &[u8]) -> bool {
 fn day_first(spot: &Spot) -> Option<Range<usize>> {
     let rest = &spot.text[spot.anchor.end..];
     let next = |at: usize| rest.as_bytes().get(at).copied().unwrap_or(0);
-    let begins = begins_month(next(1)) || matches!(next(1), b' ' | b'.');
+    let begins = !months(next(1)).is_empty() || matches!(next(1), b' ' | b'.');
     if !matches!(next(0), b' ' | b'.') || !begins {
         return None;
     }
     let gap = rest.bytes().take_while(|byte| matches!(byte, b' ' | b'.')).count();
     let trimmed = &rest[gap..];
-    let trimmed = trimmed.strip_prefix("of ").unwrap_or(trimmed);
-    let month = trimmed.bytes().take(10).take_while(u8::is_ascii_alphabetic).count();
-    if !is_month(&trimmed.as_bytes()[..month]) {
+    let trimmed = ["of ", "de "].iter().find_map(|word| trimmed.strip_prefix(word)).unwrap_or(trimmed);
+    let month: usize = trimmed.chars().take(10).take_while(|&c| is_of_month(c)).map(char::len_utf8).sum();
+    if !is_month(&trimmed[..month]) {
         return None;
     }
     let after = spot.text.len() - trimmed.len() + month;
@@ -116,8 +136,9 @@ fn month_first(spot: &Spot) -> Option<Range<usize>> {
         return None;
     }
     let gap = before.iter().rev().take(GAP_MAX).take_while(|byte| matches!(byte, b' ' | b'.')).count();
-    let words = &before[..before.len() - gap];
-    let letters = words.iter().rev().take(10).take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let words = &spot.text[spot.from..spot.anchor.start - gap];
+    let letters: usize =
+        words.chars().rev().take(10).take_while(|&c| is_of_month(c)).map(char::len_utf8).sum();
     if !is_month(&words[words.len() - letters..]) {
         return None;
     }
@@ -126,6 +147,7 @@ fn month_first(spot: &Spot) -> Option<Range<usize>> {
 }
 
 fn year_end(text: &str, from: usize) -> Option<usize> {
+    let from = if text[from..].starts_with(" de ") { from + " de".len() } else { from };
     let at =
         from + text[from..].bytes().take(3).take_while(|byte| matches!(byte, b',' | b' ' | b'.')).count();
     let year = text.get(at..at + 4)?;
@@ -153,7 +175,7 @@ fn digits(spot: &Spot, number: &Number) -> Option<Range<usize>> {
         _ => return None,
     };
     let range = groups[0].start..groups[count - 1].end;
-    (number.free_before && is_free_after(&spot.text[range.end..])).then_some(range)
+    is_free_after(&spot.text[range.end..]).then_some(range)
 }
 
 /// The British and Canadian forms, and the Dutch: `SW1A 1AA`, `K1A 0B1`, `1234 AB`.
@@ -214,6 +236,15 @@ mod tests {
             assert_eq!(found_by(BIRTH, &format!("My date of birth is {date}.")), [date]);
             assert_eq!(found_by(BIRTH, &format!("It was on {date}.")), [""; 0]);
         }
+        for (before, date) in [
+            ("geboren am", "24. M\u{e4}rz 1991"),
+            ("n\u{e9} le", "24 f\u{e9}vrier 1991"),
+            ("nacido el", "24 de junio de 1991"),
+            ("nato il", "24 giugno 1991"),
+        ] {
+            assert_eq!(found_by(BIRTH, &format!("{before} {date}, oder so")), [date]);
+        }
+        assert_eq!(found_by(BIRTH, "born 24 marble 1991, 24 de1991"), [""; 0]);
         assert_eq!(found_by(BIRTH, "born 2024-13-01, 45/45/1999"), [""; 0]);
     }
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use memchr::memmem;
+use memchr::{memmem, memrchr};
 
 use super::secret_rows::{Alphabet, SECRETS, Secret};
 use crate::pii::edges::is_edge;
@@ -11,7 +11,8 @@ use crate::pii::matcher::{Anchor, Matcher, Spot};
 use crate::shared::steps::step;
 
 /// Keys and tokens that begin as one of [`SECRETS`].
-pub const API_KEY: Matcher = Matcher { anchors: &[Anchor::Token(TOKEN_MIN)], at: api_key_at };
+pub const API_KEY: Matcher =
+    Matcher { anchors: &[Anchor::Token(TOKEN_MIN), Anchor::Text(":")], at: api_key_at };
 /// JSON web tokens (RFC 7519).
 pub const JWT: Matcher = Matcher { anchors: &[Anchor::Token(TOKEN_MIN)], at: jwt_at };
 /// Private keys in PEM form.
@@ -60,6 +61,9 @@ pub fn row_at(bytes: &[u8], start: usize) -> Option<(&'static Secret, usize)> {
 
 fn api_key_at(spot: &Spot) -> Option<Range<usize>> {
     let bytes = spot.bytes();
+    if spot.anchor.len() < TOKEN_MIN {
+        return webhook_at(spot);
+    }
     if !is_edge(spot.text[..spot.anchor.start].chars().next_back()) {
         return None;
     }
@@ -78,6 +82,33 @@ fn api_key_at(spot: &Spot) -> Option<Range<usize>> {
     }
     None
 }
+
+/// Links that whoever knows them can post to: how they begin.
+const WEBHOOKS: [&str; 6] = [
+    "hooks.slack.com/services/T",
+    "hooks.slack.com/workflows/T",
+    "discord.com/api/webhooks/",
+    "discordapp.com/api/webhooks/",
+    "outlook.office.com/webhook/",
+    "hooks.zapier.com/hooks/catch/",
+];
+
+fn webhook_at(spot: &Spot) -> Option<Range<usize>> {
+    let bytes = spot.bytes();
+    let link = bytes[spot.anchor.end..].strip_prefix(b"//")?;
+    let begins = WEBHOOKS.iter().find(|begins| link.starts_with(begins.as_bytes()))?;
+    let belongs = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'/' | b'-' | b'_' | b'@');
+    let path = link[begins.len()..].iter().take(LINK_MAX).take_while(belongs).inspect(|_| step()).count();
+    let before = &bytes[spot.from..spot.anchor.start];
+    let scheme = before.iter().rev().take(SCHEME_MAX).take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let end = spot.anchor.end + "//".len() + begins.len() + path;
+    (path >= WEBHOOK_MIN).then_some(spot.anchor.start - scheme..end)
+}
+
+/// Shortest path of such a link behind its beginning.
+const WEBHOOK_MIN: usize = 12;
+/// Longest `https` and the like.
+const SCHEME_MAX: usize = 16;
 
 /// Parts of a token that are looked at.
 const PARTS_MAX: usize = 8;
@@ -134,24 +165,30 @@ fn credentials_at(spot: &Spot) -> Option<Range<usize>> {
         step();
         byte.is_ascii_whitespace() || matches!(byte, b'@' | b'"' | b'\'' | b'<' | b'>' | b'`')
     };
-    let link = at - bytes[least..at].iter().rev().take_while(|byte| !stops(byte)).count();
-    let scheme = link + memmem::find(&bytes[link..at], b"://")?;
+    let start = at - bytes[least..at].iter().rev().take_while(|byte| !stops(byte)).count();
+    let scheme = start + memmem::find(&bytes[start..at], b"://")?;
     let user = &bytes[scheme + 3..at];
     let colon = memchr::memchr(b':', user)?;
     if colon + 1 == user.len() || user.contains(&b'/') && !user[..colon].is_ascii() {
         return None;
     }
-    let name = bytes[link..scheme]
+    let name = bytes[start..scheme]
         .iter()
         .rev()
         .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'+')
         .count();
-    let host =
-        bytes[at + 1..].iter().take(LINK_MAX).take_while(|byte| !stops(byte) && !matches!(byte, b',' | b')'));
-    let end = at + 1 + host.count();
+    let rest = &bytes[at + 1..];
+    let authority = rest
+        .iter()
+        .take(LINK_MAX)
+        .take_while(|&&byte| byte == b'@' || !stops(&byte) && !matches!(byte, b'/' | b','));
+    // The last sign before the host is the one: a password may hold others.
+    let host = memrchr(b'@', &rest[..authority.count()]).map_or(at + 1, |more| at + 1 + more + 1);
+    let link =
+        bytes[host..].iter().take(LINK_MAX).take_while(|byte| !stops(byte) && !matches!(byte, b',' | b')'));
+    let end = host + link.count();
     let placeholder = user[colon + 1..].iter().all(|byte| matches!(byte, b'*' | b'x' | b'.'));
-    (name > 0 && end > at + 1 && !placeholder && spot.text.is_char_boundary(end))
-        .then_some(scheme - name..end)
+    (name > 0 && end > host && !placeholder && spot.text.is_char_boundary(end)).then_some(scheme - name..end)
 }
 
 /// Whether the characters are spread as those of random text are: at least 2.8 bits of entropy for each.
@@ -218,6 +255,18 @@ mod tests {
         assert_eq!(found_by(CREDENTIALS, "https://a.b/c@d mailto://x@y.zz git@github.com:x"), [""; 0]);
         let long = format!("{}.eyJ{}", &jwt[..36], "aB3xY9-_".repeat(600));
         assert_eq!(found_by(JWT, &format!("cut off: {long}")), [long.as_str()]);
+        let link = "https://bot:p@s@s1@git.example/x";
+        assert_eq!(found_by(CREDENTIALS, &format!("{link} and a@b.cc")), [link]);
+        for hook in [
+            "https://hooks.slack.com/services/T00000000/B00000000/aB3xY9kQ7mZ2aB3xY9kQ7mZ2",
+            "https://discord.com/api/webhooks/123456789012345678/aB3xY9kQ7mZ2_aB3xY9kQ7mZ2-",
+        ] {
+            assert_eq!(found_by(API_KEY, &format!("post to {hook}?wait=1")), [hook]);
+        }
+        assert_eq!(
+            found_by(API_KEY, "see https://hooks.slack.com/services/T, or //discord.com/api"),
+            [""; 0]
+        );
         let bot = "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc";
         assert_eq!(found_by(API_KEY, &format!("bot {bot}")), [bot]);
     }
