@@ -277,8 +277,8 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
 
   /** Ends a stream with a fault, or refuses as its first event does. */
   #break(fault: StreamFault): void {
-    const holding = this.#phase === 'holding' && fault === 'error_event';
-    const stated = holding && this.#head !== null ? statedErrorIn(this.#head.take()) : null;
+    const head = this.#phase === 'holding' && fault === 'error_event' ? this.#head : null;
+    const stated = head === null ? null : (this.#reading.statedIn ?? statedErrorIn)(head.take());
     if (stated === null) return this.#fail(streamFailures[fault]);
     this.#settle(asStatus(stated, this.#headers));
     this.#sending?.abort(new Error('refused in its stream'));

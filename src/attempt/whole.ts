@@ -82,8 +82,10 @@ export function readWhole(
       const stated = body.length > atOnceMaxBytes ? null : statedError(parseJson(body.toString('utf8')));
       return stated === null ? 'error_in_body' : asStatus(stated, headers);
     }
-    // A stream was requested and this isn't one, so the client's SDK couldn't read it.
-    if (wantsStream && reading.wholeToo !== true) return 'malformed';
+    // What comes whole though a stream was requested, the provider's own SDK gets as well.
+    const { wholeToo } = reading;
+    const fits = wholeToo === true || (wholeToo === 'ended' && read.facts.finish !== 'none');
+    if (wantsStream && !fits) return 'malformed';
     return { kind: 'whole', status, headers, body: read.body, facts: read.facts, text: read.text };
   };
   const { apart } = reading;

@@ -2,8 +2,9 @@
  * Removes the reasoning of other providers from a conversation before its body is passed through to a provider of the
  * client's own dialect, which would refuse it as forged.
  */
-import { isObject, type Json, listOf, objectOf, parseObject, textOf } from '../base/json.ts';
+import { isObject, parseObject } from '../base/json.ts';
 import { type DialectName, dialectNames } from '../exchange/dialects.ts';
+import { withoutBudget } from './turns.ts';
 
 /** Placeholder for a signature that the client's dialect requires but the provider did not send. */
 export const unsigned = 'unsigned~';
@@ -66,25 +67,3 @@ function keepOwn(list: readonly unknown[], own: DialectName, isClaude: boolean):
 
 const isForeign = (seal: unknown, own: DialectName): boolean =>
   typeof seal === 'string' && marks.test(seal) && !seal.startsWith(`${own}~`);
-
-/**
- * Asks for no thinking if the calls that the last message answers have lost theirs: Anthropic refuses a budget then.
- * Edits of thinking are refused without it, so they go too. Returns the names of what was left out.
- */
-function withoutBudget(json: Json): readonly string[] {
-  if (objectOf(json.thinking).type !== 'enabled') return nothing;
-  const messages = listOf(json.messages);
-  const at = messages.findLastIndex(({ role }) => role === 'assistant');
-  const answers = messages
-    .slice(at + 1)
-    .some(({ content }) => listOf(content).some(({ type }) => type === 'tool_result'));
-  const [first] = listOf(messages[at]?.content);
-  if (!answers || first?.type === 'thinking' || first?.type === 'redacted_thinking') return nothing;
-  delete json.thinking;
-  const edits = listOf(objectOf(json.context_management).edits);
-  const kept = edits.filter(({ type }) => !/^clear_thinking_/.test(textOf(type) ?? ''));
-  if (kept.length === edits.length) return ['thinking'];
-  if (kept.length > 0) json.context_management = { ...objectOf(json.context_management), edits: kept };
-  else delete json.context_management;
-  return ['thinking', 'context_management'];
-}

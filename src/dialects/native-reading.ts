@@ -56,6 +56,7 @@ export function nativeReading(
 ): ReplyReading {
   return {
     streamType: sseType,
+    wholeToo: 'ended',
     apart: { native: dialect, member },
     whole(body) {
       if (member !== null && !body.includes(`"${member}"`) && !body.includes('"error"')) return null;

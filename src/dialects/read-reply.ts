@@ -16,6 +16,8 @@ import { ownName } from './tool-kinds.ts';
 export function observedReading(provider: ChatProvider, client: ChatClient): ReplyReading {
   return {
     streamType: provider.streamType,
+    wholeToo: 'ended',
+    statedIn: provider.statedIn,
     whole(body) {
       const reply = readWhole(body, provider);
       if (reply === null || typeof reply === 'string') return failed(reply);
@@ -34,6 +36,7 @@ export function translatedReading(
 ): ReplyReading {
   return {
     streamType: provider.streamType,
+    statedIn: provider.statedIn,
     whole(body) {
       const reply = readWhole(body, provider);
       if (reply === null || typeof reply === 'string') return failed(reply);

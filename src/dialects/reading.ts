@@ -2,6 +2,7 @@
 import type { DialectName } from '../exchange/dialects.ts';
 import type { NativeDialect, ReplyFacts } from '../native/reply.ts';
 import type { ReplyContext, WireEvent } from './chat-reply.ts';
+import type { StatedError } from './fault.ts';
 
 /** Why reading a stream failed. */
 export type StreamFault =
@@ -122,8 +123,8 @@ export interface ReplyReading {
   readonly streamType: string;
   /** Whether a reply with this content type is the stream; undefined: if its media type is `streamType`. */
   isStream?(contentType: string): boolean;
-  /** A whole reply is valid even if a stream was requested. */
-  readonly wholeToo?: true;
+  /** A whole reply is valid even if a stream was requested; `ended`: if it says why it ended, as answers do. */
+  readonly wholeToo?: true | 'ended';
   /** Set if a large whole reply is to be read in a thread. */
   readonly apart?: Apart;
   /** Reads a whole reply; null: it is invalid; `unfinished`: it wasn't ready in time. */
@@ -132,4 +133,6 @@ export interface ReplyReading {
   arrived(body: Buffer): Arrived | null;
   /** Begins to read a stream. */
   stream(bounds: StreamBounds): StreamReading;
+  /** Reads a refusal in the first bytes of a stream; undefined: they are server-sent events. Null: there is none. */
+  readonly statedIn?: ((start: Buffer) => StatedError | null) | undefined;
 }

@@ -9,6 +9,7 @@ import type {
   ProviderError,
   ReplyContext,
 } from './chat-reply.ts';
+import type { StatedError } from './fault.ts';
 import type { Framer } from './reading.ts';
 import type { TurnRules } from './turns.ts';
 import type { ChatCall, Destination } from './wire.ts';
@@ -61,6 +62,8 @@ export interface ChatProvider {
   createReader(): ChatStreamReader;
   /** Creates the framer of one stream; null: it consists of server-sent events. */
   readonly createFramer: ((eventMaxBytes: number) => Framer) | null;
+  /** Reads a refusal in the first bytes of a stream; undefined: it consists of server-sent events. */
+  readonly statedIn?: (start: Buffer) => StatedError | null;
   /** Reads an error response; `body` may be of any form. */
   readError(status: number, body: Buffer): ProviderError;
 }

@@ -3,7 +3,7 @@
  * between dialects, and on the way within one, where most conversations end that failed over in the middle.
  */
 import { hash } from 'node:crypto';
-import { isObject, type Json, listOf, parseObject, textOf } from '../base/json.ts';
+import { isObject, type Json, listOf, objectOf, parseObject, textOf } from '../base/json.ts';
 
 /** What a provider demands of a body; left out: nothing. Data only, since it is handed to threads. */
 export interface TurnRules {
@@ -19,6 +19,8 @@ export interface TurnRules {
   readonly shortIds?: true;
   /** A document needs a text beside it. */
   readonly documentText?: true;
+  /** With a budget of thinking, a turn amid a call of tools begins with thinking. */
+  readonly thinkingFirst?: true;
   /** What stands before a conversation that begins with the assistant; left out: nothing is needed. */
   readonly opening?: Json;
 }
@@ -32,6 +34,7 @@ export function mayBreak(body: string, rules: TurnRules): boolean {
     (rules.plainText === true && /"content"\s*:\s*\[/.test(body)) ||
     (rules.shortIds === true && body.includes('"tool_call')) ||
     (rules.documentText === true && body.includes('"document"')) ||
+    (rules.thinkingFirst === true && mayLackThinking(body)) ||
     (rules.opening !== undefined && beginsWithAssistant.test(body))
   );
 }
@@ -42,6 +45,18 @@ const beginsWithAssistant =
 
 /** An empty content of a tool's result is no fault, and frequent. */
 const blank = /"(?:text"\s*:\s*"|(?:content|system)"\s*:\s*"(?=[ \t\\]))(?:[ \t]|\\[nrt])*"/;
+
+const beginsWithThinking =
+  /^"assistant"\s*,\s*"content"\s*:\s*\[\s*\{\s*"type"\s*:\s*"(?:redacted_)?thinking"/;
+
+/** Whether a budget of thinking may go with an open turn that has none: only such a body is looked at closely. */
+function mayLackThinking(body: string): boolean {
+  if (!body.includes('"budget_tokens"')) return false;
+  const at = body.lastIndexOf('"assistant"');
+  return (
+    at >= 0 && body.indexOf('"tool_result"', at) >= 0 && !beginsWithThinking.test(body.slice(at, at + 256))
+  );
+}
 
 /** What became of a body. */
 export interface Settled {
@@ -58,6 +73,10 @@ export function settleTurns(body: Json, rules: TurnRules | undefined): Settled {
   const dropped = new Set<string>();
   let changed = rules.words !== undefined && reword(body, rules.words, dropped);
   if (rules.noBlank === true) changed = withoutBlank(body) || changed;
+  for (const name of rules.thinkingFirst === true ? withoutBudget(body) : []) {
+    dropped.add(name);
+    changed = true;
+  }
   const { noMembers = [], plainText, shortIds, documentText: text } = rules;
   const messages: readonly unknown[] = Array.isArray(body.messages) ? body.messages : [];
   const each = noMembers.length > 0 || plainText === true || shortIds === true || text === true;
@@ -85,6 +104,28 @@ export function settleBody(body: Buffer, rules: TurnRules): { readonly body: Buf
   const json = mayBreak(text, rules) ? parseObject(text) : null;
   const settled = json === null ? untouched : settleTurns(json, rules);
   return { ...settled, body: settled.changed ? Buffer.from(JSON.stringify(json)) : body };
+}
+
+/**
+ * Asks for no thinking if the calls that the last message answers don't begin with any: Anthropic refuses a budget then.
+ * Edits of thinking are refused without it, so they go too. Returns the names of what was left out.
+ */
+export function withoutBudget(json: Json): readonly string[] {
+  if (objectOf(json.thinking).type !== 'enabled') return [];
+  const messages = listOf(json.messages);
+  const at = messages.findLastIndex(({ role }) => role === 'assistant');
+  const answers = messages
+    .slice(at + 1)
+    .some(({ content }) => listOf(content).some(({ type }) => type === 'tool_result'));
+  const [first] = listOf(messages[at]?.content);
+  if (!answers || first?.type === 'thinking' || first?.type === 'redacted_thinking') return [];
+  delete json.thinking;
+  const edits = listOf(objectOf(json.context_management).edits);
+  const kept = edits.filter(({ type }) => !/^clear_thinking_/.test(textOf(type) ?? ''));
+  if (kept.length === edits.length) return ['thinking'];
+  if (kept.length > 0) json.context_management = { ...objectOf(json.context_management), edits: kept };
+  else delete json.context_management;
+  return ['thinking', 'context_management'];
 }
 
 function reword(body: Json, words: NonNullable<TurnRules['words']>, dropped: Set<string>): boolean {

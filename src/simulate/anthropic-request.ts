@@ -1,6 +1,6 @@
 /** Reads an Anthropic messages request and refuses what the API refuses. */
 
-import { isObject, type Json } from '../base/json.ts';
+import { isObject, type Json, listOf } from '../base/json.ts';
 import { sign } from './answer.ts';
 import {
   attachmentTokens,
@@ -209,6 +209,18 @@ function readThinkingMode(
   return { max, shown };
 }
 
+/** With a budget of thinking, a turn that is amid a call of tools must have begun with thinking. */
+function checkOpenTurn({ thinking, messages }: Json): void {
+  if (!isObject(thinking) || thinking.type !== 'enabled') return;
+  const [called, result] = listOf(messages).slice(-2);
+  if (called?.role !== 'assistant' || !listOf(result?.content).some(({ type }) => type === 'tool_result'))
+    return;
+  const first = listOf(called.content)[0]?.type ?? 'text';
+  if (first === 'thinking' || first === 'redacted_thinking') return;
+  const path = `messages.${listOf(messages).length - 2}.content.0.type`;
+  invalid(`${path}: Expected \`thinking\` or \`redacted_thinking\`, but found \`${first}\`.`);
+}
+
 function readFormat(body: Json): Asked['json'] {
   const format = isObject(body.output_config) ? body.output_config.format : undefined;
   if (format === undefined || format === null) return null;
@@ -255,6 +267,7 @@ export function readMessagesRequest(body: Json, counting: boolean): Asked {
   const tools = readTools(body, tally);
   const { choice, parallel } = readToolChoice(body, tools);
   const thinking = readThinkingMode(body, outputMax, choice);
+  checkOpenTurn(body);
   const line = takeLine(parsed.text);
   return {
     dialect: 'anthropic',

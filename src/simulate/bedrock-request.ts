@@ -1,6 +1,6 @@
 /** Reads a Bedrock Converse request and refuses what the API refuses. */
 
-import { isObject, type Json } from '../base/json.ts';
+import { isObject, type Json, listOf } from '../base/json.ts';
 import { sign } from './answer.ts';
 import { attachmentTokens, base64Bytes, numberField, type Tally, tallyMessage, tallyText } from './check.ts';
 import { invalid } from './errors.ts';
@@ -217,6 +217,18 @@ function readThinking(thinking: unknown, outputMax: number): number {
   return Number(budget);
 }
 
+/** With a budget of thinking, a turn of Claude that is amid a call of tools must have begun with thinking. */
+function checkOpenTurn({ messages }: Json, thinking: unknown): void {
+  if (!isObject(thinking) || thinking.type !== 'enabled') return;
+  const [called, result] = listOf(messages).slice(-2);
+  if (called?.role !== 'assistant' || !listOf(result?.content).some((block) => 'toolResult' in block)) return;
+  const [first = {}] = listOf(called.content);
+  if ('reasoningContent' in first) return;
+  const found = 'toolUse' in first ? 'tool_use' : 'text';
+  const path = `messages.${listOf(messages).length - 2}.content.0.type`;
+  invalid(`${path}: Expected \`thinking\` or \`redacted_thinking\`, but found \`${found}\`.`);
+}
+
 function readFormat(config: unknown): Asked['json'] {
   if (config === undefined) return null;
   const format = objectAt(objectAt(config, 'outputConfig').textFormat, 'outputConfig.textFormat');
@@ -269,6 +281,7 @@ export function readConverse(body: Json, model: string, stream: boolean): Asked 
   const choice = readChoice(config ?? {}, own.tool_choice, tools);
   const line = takeLine(parsed.text);
   const thinkingMax = readThinking(own.thinking, outputMax);
+  checkOpenTurn(body, own.thinking);
   return {
     dialect: 'bedrock',
     model,

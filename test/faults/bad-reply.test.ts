@@ -92,14 +92,26 @@ describe.each(wires)('$name', (wire) => {
     expect(await chain.breaker()).toBe('closed');
   });
 
-  test('row 12: a whole reply where a stream was asked for, or the other way round, is no answer', async () => {
-    const whole = respond(wire.whole('Hello'));
-    const stream = streamed(...wire.stream('Hello'));
-    const chain = await startChain(wire, [[whole, stream], [answers(wire, 'Good')]], {
-      attempt: { breaker: { failures: 9 } },
-    });
-    expect(wire.textOf((await chain.ask({ stream: true })).text)).toBe('Good');
+  test('row 12: a whole reply where a stream was asked for is passed on, and paid for once', async () => {
+    const chain = await startChain(wire, [[respond(wire.whole('Hello'))], [answers(wire, 'Good')]]);
+    const reply = await chain.ask({ stream: true });
+    expect([reply.status, reply.headers['content-type'], reply.text]).toEqual([
+      200,
+      'application/json',
+      wire.whole('Hello'),
+    ]);
+    expect([chain.first.calls.length, await chain.breaker()]).toEqual([1, 'closed']);
+    expect(chain.records()).toMatchObject([{ outputTokens: 15, usageKnown: true, error: '' }]);
+  });
+
+  test('row 12: a stream where a whole reply was asked for, or less than an answer, is none', async () => {
+    const chain = await startChain(
+      wire,
+      [[streamed(...wire.stream('Hello')), respond('{}')], [answers(wire, 'Good')]],
+      { attempt: { breaker: { failures: 9 } } },
+    );
     expect((await chain.ask({ stream: false })).text).toBe(wire.whole('Good'));
+    expect(wire.textOf((await chain.ask({ stream: true })).text)).toBe('Good');
     expect(chain.first.calls).toHaveLength(2);
     expect(chain.records().every(({ tried }) => tried.startsWith(`${labelOf(0)}: malformed`))).toBe(true);
   });

@@ -99,7 +99,7 @@ export const anthropic: Dialect = {
   },
   chatProvider: {
     native: 'anthropic',
-    turns: { noBlank: true, opening: { role: 'user', content: opening } },
+    turns: { noBlank: true, thinkingFirst: true, opening: { role: 'user', content: opening } },
     toolNames: /^[a-zA-Z0-9_-]{1,128}$/,
     jsonInWords: true,
     streamType: 'text/event-stream',

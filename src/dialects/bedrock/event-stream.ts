@@ -7,8 +7,9 @@
  * ```
  */
 import { crc32 } from 'node:zlib';
-import { parseObject } from '../../base/json.ts';
+import { entryOf, parseObject, textOf } from '../../base/json.ts';
 import type { WireEvent } from '../chat-reply.ts';
+import type { StatedError } from '../fault.ts';
 import { isTooComplexEvent } from '../framer.ts';
 import type { Framer, Frames, StreamFault } from '../reading.ts';
 
@@ -87,10 +88,35 @@ function readFrame(frame: Buffer): WireEvent | StreamFault | null {
   const headers = readHeaders(frame.subarray(preludeBytes, payloadAt));
   if (headers === null) return 'malformed';
   const type = headers.get(':message-type');
-  if (type === 'exception' || type === 'error') return { event: exceptionEvent, data: {} };
-  if (isTooComplexEvent(frame.subarray(payloadAt, end))) return 'event_too_large';
+  const isException = type === 'exception' || type === 'error';
+  if (isTooComplexEvent(frame.subarray(payloadAt, end))) return isException ? failed : 'event_too_large';
   const data = payloadAt === end ? {} : parseObject(frame.toString('utf8', payloadAt, end));
-  return data === null ? 'malformed' : { event: headers.get(':event-type') ?? '', data };
+  if (!isException) return data === null ? 'malformed' : { event: headers.get(':event-type') ?? '', data };
+  const name = headers.get(':exception-type') ?? headers.get(':error-code') ?? '';
+  const message = textOf(data?.message) ?? headers.get(':error-message') ?? '';
+  return {
+    event: exceptionEvent,
+    data: { __type: name.replace(/^./, (first) => first.toUpperCase()), message },
+  };
+}
+
+const failed: WireEvent = { event: exceptionEvent, data: {} };
+
+/** Statuses of exceptions that blame the request or the account; others say no more than that the provider failed. */
+const statuses: Readonly<Record<string, number>> = {
+  AccessDeniedException: 403,
+  ResourceNotFoundException: 404,
+  ServiceQuotaExceededException: 429,
+  ThrottlingException: 429,
+  ValidationException: 400,
+};
+
+/** The exception at the start of a stream as the response that it would have been; null: none that blames the client. */
+export function statedIn(start: Buffer): StatedError | null {
+  const { events } = createFramer(start.length).push(start);
+  const { data = {} } = events.find(({ event }) => event === exceptionEvent) ?? {};
+  const status = entryOf(statuses, textOf(data.__type) ?? '');
+  return status === undefined ? null : { status, body: Buffer.from(JSON.stringify(data)) };
 }
 
 /** The string headers; null: they are malformed. */

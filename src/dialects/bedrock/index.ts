@@ -6,7 +6,7 @@ import type { Dialect } from '../dialect.ts';
 import { withoutClients } from '../provider-only.ts';
 import { opening } from '../turns.ts';
 import { fault, readError } from './errors.ts';
-import { createFramer } from './event-stream.ts';
+import { createFramer, statedIn } from './event-stream.ts';
 import { readReply } from './reply.ts';
 import { createReader } from './stream.ts';
 import { writeRequest } from './write-request.ts';
@@ -27,6 +27,7 @@ export const bedrock: Dialect = {
     readReply,
     createReader,
     createFramer,
+    statedIn,
     readError,
   },
   // For Bedrock API keys; with other AWS credentials, each request is signed.

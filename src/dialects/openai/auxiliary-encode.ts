@@ -6,7 +6,7 @@ import { isEvents, type ModelRequest } from '../../exchange/request.ts';
 import { edit, renameModel } from '../edit.ts';
 import type { ReplyReading } from '../reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
-import { bytesReading, jsonReading, textReading, transcriptReading } from './auxiliary-reading.ts';
+import { bytesReading, jsonReading, textReading, wholeReading } from './auxiliary-reading.ts';
 
 const speechReading = bytesReading('speech');
 
@@ -32,11 +32,11 @@ export function encodeAuxiliary(
 function readingOf({ gives }: Auxiliary, request: ModelRequest): ReplyReading {
   switch (gives) {
     case 'transcript':
-      return isPlain(request) ? textReading : transcriptReading;
+      return isPlain(request) ? textReading : wholeReading;
     case 'speech':
       return isEvents(request) ? jsonReading : speechReading;
     default:
-      return jsonReading;
+      return wholeReading;
   }
 }
 

@@ -33,12 +33,12 @@ export const jsonReading: ReplyReading = {
     new EventStream({ ...bounds, eventMaxBytes: Math.max(bounds.eventMaxBytes, eventLeastBytes) }),
 };
 
-/** A transcript; models that can't stream send it whole even if a stream was requested. */
-export const transcriptReading: ReplyReading = { ...jsonReading, wholeToo: true };
+/** The same; what can't be streamed comes whole even if a stream was requested. */
+export const wholeReading: ReplyReading = { ...jsonReading, wholeToo: true };
 
 /** A transcript as text, SRT or VTT. */
 export const textReading: ReplyReading = {
-  ...transcriptReading,
+  ...wholeReading,
   whole(body) {
     // An error is JSON, whatever format was requested.
     const facts = firstByte(body) === openBrace ? inspectReply(body, 'auxiliary') : null;
