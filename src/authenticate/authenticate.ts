@@ -36,6 +36,16 @@ export function mayPass(headers: IncomingHttpHeaders, keyring: Keyring): boolean
     : !(found instanceof Refusal);
 }
 
+/**
+ * Whether a caller that has passed may go on, as in a session: false once its key is revoked, expired or gone. A token
+ * says for how long calls may begin, so it isn't looked at again.
+ */
+export function mayStay(headers: IncomingHttpHeaders, keyring: Keyring): boolean {
+  if (keyring.tokens?.isToken(presentedKey(headers) ?? '') === true) return true;
+  const found = authenticate(headers, keyring);
+  return !(found instanceof Refusal) || found.code === 'callers_unknown';
+}
+
 /** Checks the credential's end, and applies the headers or the observe mode. */
 function conclude(
   found: Caller | Refusal,

@@ -16,7 +16,7 @@ import type { KeptReply, Passage } from '../passage.ts';
 import { restoreBody, type Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
 import { outOf } from './kept-events.ts';
-import { isUploadUrl, mustFilter, noteStored, ownObjects, ownUploadUrl, unread } from './objects.ts';
+import { isUrlHeader, mustFilter, noteStored, objectHeaders, ownObjects, ownUrl, unread } from './objects.ts';
 import { restoreReply } from './restore-reply.ts';
 import { scrubReply } from './scrub-reply.ts';
 import { deliverSession } from './session.ts';
@@ -259,10 +259,13 @@ function addProviderHeaders(
   headers: string[],
 ): void {
   const { dialect } = target.provider;
+  const isOfObjects = isOfProvider(passage.exchange.endpoint);
+  const passes = (name: string): boolean =>
+    dialect.passesBack(name) || (isOfObjects && objectHeaders.has(name));
   for (const name in given) {
-    if (!(across ? name.startsWith('retry-after') : dialect.passesBack(name))) continue;
+    if (!(across ? name.startsWith('retry-after') : passes(name))) continue;
     const sent = given[name];
-    const value = isUploadUrl(name) ? ownUploadUrl(String(sent), target.provider, passage) : sent;
+    const value = isUrlHeader(name) ? ownUrl(name, String(sent), target.provider, passage) : sent;
     if (typeof value !== 'string') continue;
     if (name === dialect.requestIdHeader) headers[headers.indexOf(name) + 1] = value;
     else headers.push(name, value);

@@ -78,10 +78,11 @@ function textOf(json: Json): string | null {
   }
 }
 
-/** Files that a job wrote: OpenAI's batches, and Google's. */
+/** What a job made: files of OpenAI's batches and Google's, and a model. */
 const resultsOf = (json: Json): unknown[] => [
   json.output_file_id,
   json.error_file_id,
+  json.fine_tuned_model,
   objectOf(json.response).responsesFile,
   objectOf(objectOf(json.metadata).output).responsesFile,
   objectOf(json.dest).fileName,
@@ -115,15 +116,28 @@ function ownOnly(json: Json, isOwn: (id: string) => boolean): Json {
   return kept;
 }
 
-/** Whether a header of a reply names where a client is to upload: Google's. */
-export const isUploadUrl = (name: string): boolean =>
-  name.startsWith('x-goog-upload-') && name.endsWith('url');
+/** Headers of replies about objects: where one is, and what a file is called. */
+export const objectHeaders: ReadonlySet<string> = new Set(['location', 'content-disposition']);
+
+/** Whether a header of a reply names where a client is to go on, as Google's do for uploads. */
+export const isUrlHeader = (name: string): boolean =>
+  name === 'location' || (name.startsWith('x-goog-upload-') && name.endsWith('url'));
+
+/** The URL of such a header as one of ours; null: it isn't of the provider's API. */
+export const ownUrl = (name: string, url: string, provider: Provider, passage: Passage): string | null =>
+  name === 'location' ? ownPath(url, provider) : ownUploadUrl(url, provider, passage);
+
+/** A URL of the provider's API as a path of ours, whatever host it may be reached at; null: it is none. */
+function ownPath(url: string, { basePath, baseUrl }: Provider): string | null {
+  const path = URL.canParse(url, baseUrl) ? new URL(url, baseUrl).pathname : '';
+  return path.startsWith(`${basePath}/`) ? `/v1${path.slice(basePath.length)}` : null;
+}
 
 /**
  * A URL of the provider's that the client is sent to, as one of ours; null: it isn't of the provider's API. What is
  * uploaded there is the tenant's.
  */
-export function ownUploadUrl(
+function ownUploadUrl(
   url: string,
   { name, baseUrl, basePath }: Provider,
   { exchange: { headers }, identity, stages }: Passage,
@@ -144,12 +158,11 @@ const urls = /("results_url"\s*:\s*)("(?:[^"\\]|\\.)*")/g;
  * The same with URLs of the provider's API as paths, which Anthropic's SDKs resolve by their base URL, and without any
  * others. Otherwise they would send the caller's key past the gateway.
  */
-function withOwnUrls(body: Buffer, { basePath, baseUrl }: Provider): Buffer {
+function withOwnUrls(body: Buffer, provider: Provider): Buffer {
   if (!body.includes('"results_url"')) return body;
   const text = body.toString('utf8').replace(urls, (_, start: string, quoted: string) => {
-    const url = stringOf(quoted);
-    const path = URL.canParse(url, baseUrl) ? new URL(url, baseUrl).pathname : '';
-    return path.startsWith(`${basePath}/`) ? `${start}"/v1${path.slice(basePath.length)}"` : `${start}null`;
+    const path = ownPath(stringOf(quoted), provider);
+    return path === null ? `${start}null` : `${start}"${path}"`;
   });
   return Buffer.from(text);
 }

@@ -39,7 +39,7 @@ export function deliverSession(
     status: 101,
     headers,
     protocol: answer.socket.protocol,
-    begin: (client) => session.begin(client),
+    begin: (client, mayStay) => session.begin(client, mayStay),
     leave: (refusal) => session.leave(refusal),
   };
 }
@@ -53,6 +53,7 @@ class Session {
   readonly #reading;
   readonly #charges: SessionCharges;
   #client: WebSocket | null = null;
+  #mayStay: () => boolean = () => true;
   /** From the client. */
   #up: Pipe | null = null;
   /** What the client is told once no reply is in progress; null: it may go on. */
@@ -74,8 +75,9 @@ class Session {
     this.#charges = createCharges(answer, passage, (refusal) => this.#stop(refusal, closing.policy, true));
   }
 
-  async begin(client: WebSocket | null): Promise<void> {
+  async begin(client: WebSocket | null, mayStay: () => boolean): Promise<void> {
     const provider = this.#provider;
+    this.#mayStay = mayStay;
     provider.on('error', () => this.#broken("The provider's WebSocket broke off."));
     if (client === null) return this.#closed('client', closing.broken, noReason);
     this.#client = client;
@@ -121,6 +123,7 @@ class Session {
   }
 
   #sent(data: Buffer, pass: () => void): void {
+    if (!this.#mayStay()) return this.#stop(keyless, closing.policy);
     this.#idle?.refresh();
     this.#reading.sent(data);
     if (this.#looking === null && !this.#mayNameForeign(data)) return pass();
@@ -163,8 +166,20 @@ class Session {
     this.#idle?.refresh();
     pass();
     const spent = this.#reading.received(data);
-    if (spent !== null) this.#charges.charge(spent);
+    this.#note();
+    if (spent !== null) {
+      this.#charges.charge(spent);
+      if (!this.#mayStay()) this.#stop(keyless, closing.policy);
+    }
     if (this.#leaving !== null) this.leave(this.#leaving);
+  }
+
+  /** Notes whose it is what the provider has just said that it made. */
+  #note(): void {
+    const { made } = this.#reading;
+    const { identity, stages } = this.#passage;
+    if (made === null || identity === null) return;
+    stages.objects.owners.note(this.#answer.target.provider.name, made, identity.tenant);
   }
 
   /** A defect of ours ends the session, not the process. */
@@ -245,6 +260,10 @@ class Session {
   }
 }
 
+const keyless = new Refusal(
+  'key_revoked',
+  'The key that opened the session has been revoked, or has expired.',
+);
 const idle = (ms: number): Refusal =>
   new Refusal('session_over', `No message passed for ${ms} ms (listen.sessions.idleMs).`);
 const over = (ms: number): Refusal =>

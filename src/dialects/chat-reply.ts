@@ -1,7 +1,7 @@
 /** A reply in neutral form, whole and as a stream of events, and what reads and writes it. */
 
 import type { Json } from '../base/json.ts';
-import type { Pricing } from '../native/reply.ts';
+import { noFacts, type Pricing, type ReplyFacts } from '../native/reply.ts';
 import type {
   ReasoningPart,
   RedactedPart,
@@ -27,6 +27,25 @@ export interface ChatUsage {
   /** What else decides the price; undefined: nothing. */
   readonly pricing?: Pricing;
 }
+
+/** The facts of a reply of which nothing is known but what it used. */
+export const factsOfUsage = ({
+  inputTokens,
+  outputTokens,
+  cachedInputTokens,
+  cacheWriteTokens,
+  ...more
+}: ChatUsage): ReplyFacts => ({
+  ...noFacts,
+  usage: true,
+  inputTokens,
+  outputTokens,
+  cachedInputTokens,
+  cacheWriteTokens,
+  finish: 'stop',
+  ...(more.reasoningTokens === 0 ? {} : { reasoningTokens: more.reasoningTokens }),
+  ...(more.pricing === undefined ? {} : { pricing: more.pricing }),
+});
 
 /** Every reason for which generation ends. */
 export const finishReasons = [

@@ -4,8 +4,8 @@ import { type Json, parseObject } from '../base/json.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import type { ModelRequest } from '../exchange/request.ts';
-import { noFacts, type ReplyFacts } from '../native/reply.ts';
-import type { ChatUsage } from './chat-reply.ts';
+import type { ReplyFacts } from '../native/reply.ts';
+import { type ChatUsage, factsOfUsage } from './chat-reply.ts';
 import { readUsage as readCohereUsage } from './cohere/reply.ts';
 import { passHeaders } from './headers.ts';
 import { billedReading, bytesReading, jsonReading, passedReading } from './openai/auxiliary-reading.ts';
@@ -29,7 +29,8 @@ const read: Readonly<Partial<Record<DialectName, readonly string[]>>> = {
     'x-goog-upload-header-content-type',
   ],
 };
-const tracing = ['traceparent', 'tracestate'];
+/** In which form it wants its reply, and tracing. */
+const always = ['accept', 'traceparent', 'tracestate'];
 
 const fileReading = bytesReading('file');
 
@@ -68,24 +69,6 @@ function objectAt(text: string, start: number): string {
   return '';
 }
 
-const factsOfUsage = ({
-  inputTokens,
-  outputTokens,
-  cachedInputTokens,
-  cacheWriteTokens,
-  ...more
-}: ChatUsage): ReplyFacts => ({
-  ...noFacts,
-  usage: true,
-  inputTokens,
-  outputTokens,
-  cachedInputTokens,
-  cacheWriteTokens,
-  finish: 'stop',
-  ...(more.reasoningTokens === 0 ? {} : { reasoningTokens: more.reasoningTokens }),
-  ...(more.pricing === undefined ? {} : { pricing: more.pricing }),
-});
-
 /** Writes a request for a provider of the client's API. */
 export function encodeObject(
   { dialect, method, upstreamPath, auxiliary, before = '', billed: isBilled }: Endpoint,
@@ -95,7 +78,7 @@ export function encodeObject(
 ): UpstreamRequest {
   const sent = [...to.headers];
   passHeaders(read[dialect] ?? [], headers, sent);
-  passHeaders(tracing, headers, sent);
+  passHeaders(always, headers, sent);
   const gives = auxiliary?.gives;
   const ofUsage = isBilled === true ? billed[dialect] : undefined;
   const passed = ofUsage ?? passedReading;

@@ -20,6 +20,8 @@ export interface SessionReading {
   readonly replying: boolean;
   /** The model that a message named, where the handshake can't; empty: none. */
   readonly model: string;
+  /** Id of what the last message of the provider says was made and is kept there; null: nothing. */
+  readonly made: string | null;
 }
 
 /** What differs between APIs that have sessions. */

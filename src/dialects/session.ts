@@ -6,12 +6,13 @@ import { live } from './gemini/live.ts';
 import { passHeaders } from './headers.ts';
 import { bytesReading } from './openai/auxiliary-reading.ts';
 import { realtime } from './openai/realtime.ts';
+import { responsesSession } from './responses/session.ts';
 import type { SessionApi } from './session-api.ts';
 import type { Destination, UpstreamRequest } from './wire.ts';
 
 const apis: Readonly<Partial<Record<DialectName, SessionApi>>> = {
   openai: realtime,
-  responses: realtime,
+  responses: responsesSession,
   gemini: live,
 };
 

@@ -73,6 +73,8 @@ interface Traits {
   readonly passed?: readonly Method[];
   /** What a provider's path has before that of its base URL; undefined: nothing. */
   readonly before?: string;
+  /** Nobody can tell whose objects its paths name, so it is passed on only where all of them are one tenant's. */
+  readonly unowned?: true;
   /** Undefined for chat, embeddings and token counts. */
   readonly auxiliary?: Auxiliary;
 }
@@ -154,6 +156,8 @@ const passthrough = (passed: readonly Method[]): Traits => ({
 /** Objects of one type at the provider. */
 const objects = passthrough(['GET', 'POST', 'DELETE', 'PATCH', 'PUT']);
 const posted = passthrough(['POST']);
+/** Whatever else a provider's API has, or will have. */
+const rest: Traits = { ...objects, unowned: true };
 /** Text from a model, by an API that isn't modelled. */
 const generated: Traits = {
   ...posted,
@@ -263,6 +267,8 @@ export const endpoints = [
   row('stored_responses', 'responses', '/v1/responses/compact', generated),
   row('stored_responses', 'responses', '/v1/responses/input_tokens', posted),
   row('stored_responses', 'responses', '/v1/responses/**', objects),
+  // https://developers.openai.com/api/docs/guides/websocket-mode
+  row('responses', 'responses', '/v1/responses', session),
   row('completions', 'openai', '/v1/completions', generated),
   row('agents', 'openai', '/v1/agents/automations/**', objects),
   row('agents', 'openai', '/v1/agents/environments/templates/**', objects),
@@ -324,6 +330,14 @@ export const endpoints = [
   row('gemini_models', 'gemini', '/v1beta/models/{model}/operations/**', objects),
   row('gemini_models', 'gemini', '/v1beta/tunedModels/**', objects),
   row('cohere_chat', 'cohere', '/v2/chat', generated),
+  // A model of one's own, such as a fine-tuned one: the list at this path is that of the routes.
+  row('own_models', 'openai', '/v1/models/{id}', passthrough(['DELETE'])),
+  // Last, since they have every path.
+  row('rest', 'openai', '/v1/**', rest),
+  row('rest', 'anthropic', '/v1/**', rest),
+  row('rest', 'gemini', '/v1beta/**', rest),
+  row('rest', 'gemini', '/upload/v1beta/**', { ...rest, before: '/upload' }),
+  row('rest', 'cohere', '/v2/**', rest),
 ] as const;
 
 /** Whether requests are about objects that a provider keeps, or for whatever of its API isn't modelled. */

@@ -39,8 +39,12 @@ export interface SessionReply {
   readonly headers: readonly string[];
   /** The protocol that the provider chose; empty: none. */
   readonly protocol: string;
-  /** Must be called once. @param client null: it is gone. Resolves when the session is over; never rejects */
-  begin(client: WebSocket | null): Promise<void>;
+  /**
+   * Must be called once. Resolves when the session is over; never rejects.
+   * @param client null: it is gone
+   * @param mayStay whether the caller's key still allows it
+   */
+  begin(client: WebSocket | null, mayStay: () => boolean): Promise<void>;
   /** Ends the session with this as soon as no reply is in progress. */
   leave(refusal: Refusal): void;
 }

@@ -69,15 +69,18 @@ export function endpointAt({ url, method, upgrades }: Head, dialect: DialectName
   if (dialect === 'gemini') {
     const own = geminiEndpoint(path, url);
     if (own !== undefined && own.kind !== 'models') return own;
-    const found = providersEndpoint(method, path.replace(geminiVersion, '$1/v1beta/'), dialect);
+    const named = path.replace(geminiVersion, '$1/v1beta/');
+    const found = providersEndpoint(method, named, dialect, own !== undefined);
     return found === undefined ? own : { ...found, object: found.object ?? uploadIn(url) };
   }
-  if (path === modelsPath || path.startsWith(`${modelsPath}/`)) return modelsEndpoint(dialect);
-  const exact = endpointsByPath.get(path);
+  const exact = isModelsPath(path) ? modelsEndpoint(dialect) : endpointsByPath.get(path);
   if (exact?.method === method) return exact;
-  const found = providersEndpoint(method, path, dialect);
+  const isKnown = exact !== undefined || sessionsByPath.has(path);
+  const found = providersEndpoint(method, path, dialect, isKnown);
   return exact === undefined || found?.method === method ? found : exact;
 }
+
+const isModelsPath = (path: string): boolean => path === modelsPath || path.startsWith(`${modelsPath}/`);
 
 /** The WebSocket of a URL, and the model that its query names; undefined: there is none. */
 export function sessionAt(url: string): Endpoint | undefined {
@@ -100,12 +103,12 @@ export function geminiEndpoint(path: string, url: string): Endpoint | undefined 
   return { ...endpoint, inPath: { model, stream, list: stream && !asksForEvents(url) } };
 }
 
-/** One segment of a path, as providers write ids: nothing that a URL would have to escape, and no dots alone. */
-const segment = "(?!\\.{1,2}(?:[/:]|$))[\\w.~@=+,!$*'()-]{1,256}";
-
-/** The paths of an endpoint whose requests are about objects at the provider. Google's may end in a verb. */
+/** Paths of an endpoint whose requests are about objects at the provider. Google's may end in a verb. */
 const pathsOf = ({ path, dialect }: Endpoint): RegExp => {
-  const verb = dialect === 'gemini' ? '(?::\\w{1,64})?' : '';
+  const isGoogle = dialect === 'gemini';
+  const verb = isGoogle ? '(?::\\w{1,64})?' : '';
+  // As providers write ids: nothing that a URL would have to escape, and no dots alone.
+  const segment = `(?!\\.{1,2}(?:[/:]|$))[\\w.~@=+,!$*'()${isGoogle ? '' : ':'}-]{1,256}`;
   return new RegExp(
     `^${path
       .replace('{id}/**', `{id}(?:/${segment})*${verb}`)
@@ -126,18 +129,27 @@ function objectOf({ path, dialect }: Endpoint, id: string | undefined): string |
   return dialect === 'gemini' ? `${/(\w+)\/(?:\*\*|\{id\})/.exec(path)?.[1] ?? ''}/${id}` : id;
 }
 
-/** The endpoint of a request about objects at a provider, completed by what its path says; undefined: there is none. */
-function providersEndpoint(method: string, path: string, dialect: DialectName): Endpoint | undefined {
+/**
+ * The endpoint of a request about objects at a provider, completed by what its path says; undefined: there is none.
+ * @param known the path has a meaning here, so it is none of the rest of the API
+ */
+function providersEndpoint(
+  method: string,
+  path: string,
+  dialect: DialectName,
+  known: boolean,
+): Endpoint | undefined {
   let other: Endpoint | undefined;
   for (const [paths, endpoint] of providersEndpoints) {
     const found = endpoint.dialect === dialect ? paths.exec(path) : null;
-    if (found === null) continue;
+    if (found === null || (endpoint.unowned === true && (known || other !== undefined))) continue;
     const { passed = [endpoint.method], path: pattern, upstreamPath: upstream } = endpoint;
     const versionLength = pattern.length - upstream.length;
     const completed = {
       ...endpoint,
       upstreamPath: path.slice(versionLength),
-      object: objectOf(endpoint, found.groups?.id),
+      // No id begins with a slash, so nobody is known to have made it.
+      object: endpoint.unowned === true ? path : objectOf(endpoint, found.groups?.id),
     };
     const asked = passed.find((each) => each === method);
     if (asked !== undefined) return { ...completed, method: asked };

@@ -35,6 +35,14 @@ export interface Door {
   readonly passOn?: (socket: Socket) => boolean;
 }
 
+/** Whose credentials are good. */
+export interface Credentials {
+  /** Whether the one in a head is good: otherwise the pipeline refuses the request, and gets no body. */
+  mayPass(headers: IncomingHttpHeaders): boolean | Promise<boolean>;
+  /** Whether the one in a head that has passed is still good. */
+  mayStay(headers: IncomingHttpHeaders): boolean;
+}
+
 /** The open data port. */
 export interface Listener {
   /** Empty: another worker has the port. */
@@ -62,7 +70,6 @@ export interface Listener {
  * Opens the data port. Rejects when the address can't be listened on.
  * @param handle the pipeline; if it throws or rejects, the connection is closed without a reply
  * @param clock monotonic ms
- * @param mayPass whether the credential in a head is good: otherwise `handle` refuses it, and gets no body
  * @param onRefused called for each request that is refused here, before the pipeline
  * @param adminUrl URL of the admin port, for browsers; empty: unknown
  * @param door undefined: all connections are accepted and served here
@@ -70,7 +77,7 @@ export interface Listener {
 export async function listen(
   config: ListenSettings,
   handle: (exchange: Exchange) => Reply | Promise<Reply>,
-  mayPass: (headers: IncomingHttpHeaders) => boolean | Promise<boolean>,
+  { mayPass, mayStay }: Credentials,
   clock: () => number,
   onRefused: (request: Refused, refusal: Refusal) => void,
   adminUrl = '',
@@ -120,7 +127,7 @@ export async function listen(
     respond: (reply, to) => respond(reply, to, current),
     onRefused,
   });
-  const upgrades = createUpgrades({ intake, config: () => current, handle });
+  const upgrades = createUpgrades({ intake, config: () => current, handle, mayStay });
   const isIdle = (socket: Socket): boolean => !upgrades.has(socket) && byNode.isIdle(socket);
   const server = createServer(
     {

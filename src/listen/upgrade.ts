@@ -26,6 +26,8 @@ export interface UpgradePort {
   readonly config: () => ListenSettings;
   /** The pipeline. */
   handle(exchange: Exchange): Reply | Promise<Reply>;
+  /** Whether the credential in a head that has passed is still good. */
+  mayStay(headers: IncomingHttpHeaders): boolean;
 }
 
 /** The connections that are WebSockets, or about to be. */
@@ -42,6 +44,8 @@ export interface Upgrades {
 /** A connection that asks to become a WebSocket. */
 interface Upgrading {
   readonly req: IncomingMessage;
+  /** As the pipeline reads them. */
+  readonly headers: IncomingHttpHeaders;
   readonly socket: Socket;
   readonly early: Buffer;
   /** Its session has begun, and sees for itself when it is gone. */
@@ -58,7 +62,7 @@ export const asksForWebSocket = ({ method, headers, httpVersion }: IncomingMessa
   (headers['content-length'] ?? '0') === '0';
 
 /** Creates the upgrades of a port. */
-export function createUpgrades({ intake, config, handle }: UpgradePort): Upgrades {
+export function createUpgrades({ intake, config, handle, mayStay }: UpgradePort): Upgrades {
   const sockets = new Set<Socket>();
   const sessions = new Set<SessionReply>();
   let leaving: Refusal | null = null;
@@ -79,7 +83,7 @@ export function createUpgrades({ intake, config, handle }: UpgradePort): Upgrade
     if (leaving !== null) reply.leave(leaving);
     const { messageMaxBytes } = config().sessions;
     try {
-      await accept(reply, upgrading, messageMaxBytes);
+      await accept(reply, upgrading, messageMaxBytes, () => mayStay(upgrading.headers));
     } finally {
       sessions.delete(reply);
     }
@@ -101,7 +105,8 @@ export function createUpgrades({ intake, config, handle }: UpgradePort): Upgrade
       incoming.receive(noBody);
       sockets.add(socket);
       socket.setTimeout(0);
-      const upgrading = { req, socket, early, begun: false, destroy: () => socket.destroy() };
+      const { headers } = incoming;
+      const upgrading = { req, headers, socket, early, begun: false, destroy: () => socket.destroy() };
       socket.once('close', () => {
         sockets.delete(socket);
         incoming.connectionDone(upgrading.begun || socket.writableFinished);
@@ -192,7 +197,12 @@ function refuse({ status, headers, body }: WholeReply, socket: Socket): void {
 const closingAfter = { closing: true, idleMs: 0 };
 
 /** Completes the handshake, and resolves when the session is over. */
-async function accept(reply: SessionReply, upgrading: Upgrading, maxPayload: number): Promise<void> {
+async function accept(
+  reply: SessionReply,
+  upgrading: Upgrading,
+  maxPayload: number,
+  mayStay: () => boolean,
+): Promise<void> {
   const { req, socket, early } = upgrading;
   const { WebSocketServer } = await import('ws');
   const { protocol, headers } = reply;
@@ -209,7 +219,7 @@ async function accept(reply: SessionReply, upgrading: Upgrading, maxPayload: num
   await new Promise<void>((resolve) => {
     const begin = (client: WebSocket | null): void => {
       upgrading.begun = true;
-      resolve(reply.begin(client));
+      resolve(reply.begin(client, mayStay));
     };
     if (!socket.destroyed) server.handleUpgrade(req, socket, early, begin);
     // The client has left meanwhile.

@@ -89,7 +89,8 @@ export function routeObject(
   const speaking = table.providers.filter(({ dialect }) => apiOf(dialect.name) === apiOf(endpoint.dialect));
   const serving =
     endpoint.kind === 'files' ? speaking : speaking.filter(({ passthrough }) => passthrough !== false);
-  if (serving.length === 0 && isPassed(endpoint)) return switchedOff(path, endpoint, speaking);
+  if (serving.length === 0 && isPassed(endpoint))
+    return endpoint.unowned === true ? unknown(path) : switchedOff(path, endpoint, speaking);
   const open = serving.filter(({ files }) => files === null || files.includes(tenant));
   // Only Google's uploads change something without naming an object.
   const changes =
@@ -98,7 +99,8 @@ export function routeObject(
   const asked = headers['x-sidegate-provider'];
   const named = asked === undefined ? open : open.filter(({ name }) => name === asked);
   const usable = endpoint.object === null ? named : named.filter(mayUse(endpoint.object, tenant, table));
-  if (named.length > 0 && usable.length === 0) return notTheirs(endpoint.object ?? '');
+  if (named.length > 0 && usable.length === 0)
+    return endpoint.unowned === true ? ofNobody(path) : notTheirs(endpoint.object ?? '');
   const chosen = narrowed(usable, endpoint, tenant, table);
   const [first, second] = chosen;
   if (first !== undefined && second === undefined) return table.planOf(first, endpoint, model);
@@ -153,6 +155,20 @@ export function switchedOff(
       : `it is off for ${names.join(', ')}`;
   return new Refusal('passthrough_off', `${what}, and ${why}.`);
 }
+
+/** The refusal of a path that is neither known here nor passed on. */
+const unknown = (path: string): Refusal =>
+  new Refusal(
+    'not_found',
+    `There is no endpoint ${JSON.stringify(path.slice(0, 128))}, and no provider of its dialect with \`passthrough\`.`,
+  );
+
+/** The refusal of a path of which nobody can tell whose objects it names. */
+const ofNobody = (path: string): Refusal =>
+  new Refusal(
+    'object_not_found',
+    `${JSON.stringify(path.slice(0, 128))} is passed on only to a provider whose objects are all this tenant's.`,
+  );
 
 /** The refusal of an object that isn't the tenant's. */
 export const notTheirs = (id: string): Refusal =>

@@ -1,6 +1,6 @@
 /** The sidecar: opens rooms and ports, adopts new configurations while requests are in flight, and drains. */
 import { openAdmin } from '../admin/admin.ts';
-import { mayPass } from '../authenticate/authenticate.ts';
+import { mayPass, mayStay } from '../authenticate/authenticate.ts';
 import type { Log } from '../base/log.ts';
 import { collectGarbage, startTrims } from '../base/memory.ts';
 import { realWorld, type World } from '../base/world.ts';
@@ -104,7 +104,10 @@ export async function startSidecar(
   const open = await listen(
     first.listen,
     (exchange) => handle(exchange, stages),
-    (headers) => mayPass(headers, stages.keyring),
+    {
+      mayPass: (headers) => mayPass(headers, stages.keyring),
+      mayStay: (headers) => mayStay(headers, stages.keyring),
+    },
     clock,
     (request, { code, entry }) =>
       rooms.observer.record(

@@ -85,7 +85,7 @@ describe('what is passed on', () => {
     '/v1/batches/a\\b',
     '/v1/batches/..;/x',
     `/v1/batches/${'x'.repeat(300)}`,
-    '/v1/organization/users',
+    '/v2beta/organization/users',
     '/v1beta/files/..:download',
     '/v1beta/cachedContents/../models',
   ])('is not %s', async (path) => {
@@ -107,7 +107,7 @@ describe('what is passed on', () => {
       'sec-websocket-version': '13',
       'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
     };
-    const { status, json } = await asking('GET', '/v1/responses', '', '', headers);
+    const { status, json } = await asking('GET', '/v1/batches', '', '', headers);
     expect([status, json.error.code]).toEqual([404, 'not_found']);
     expect(json.error.message).toContain('There is no WebSocket');
     expect(upstream.calls).toEqual([]);

@@ -269,6 +269,13 @@ describe('the families', () => {
     ['accounts/fireworks/models/llama-v3p1-8b', undefined, false],
     ['meta-llama/Llama-3.1-8B-Instruct', null, false],
     ['o3-mini', 100_000, false],
+    ['gpt-realtime', 4096, false],
+    ['gpt-realtime-2025-08-28', 4096, false],
+    ['gpt-realtime-1.5', 4096, false],
+    ['gpt-realtime-mini', 4096, false],
+    ['gpt-realtime-2', 32_000, true],
+    ['gpt-realtime-2.1-mini', 32_000, true],
+    ['gpt-4o-realtime-preview-2025-06-03', 4096, false],
   ])('%s: at most %s tokens out, vision %s', (model, outputMaxTokens, vision) => {
     const family = familyOf(model);
     expect(family?.outputMaxTokens).toBe(outputMaxTokens);

@@ -227,6 +227,12 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
     expect(await asks('first')).toBe(200);
     expect(await asks('another')).toBe(400);
   },
+  async accept() {
+    const chain = await startChain(openaiWire, [[(call) => call.whole(200, {}, '{}')]]);
+    watch(chain);
+    await ask(chain.url, '/v1/files', { method: 'GET', headers: { accept: 'a/b' }, body: '' });
+    expect((await chain.first.call(0)).headers.accept).toBe('a/b');
+  },
   async 'x-sidegate-restart'() {
     const wire = openaiWire;
     for (const [headers, text] of [

@@ -12,6 +12,8 @@ import {
 } from '../support/session-upstream.ts';
 
 const path = '/v1/realtime?model=gpt-realtime';
+/** A model whose replies may take 16,384 tokens. */
+const larger = '/v1/realtime?model=gpt-audio';
 /** Dollars per million tokens, of gpt-realtime in the catalog. */
 const price = { text: 4, cached: 0.4, audio: 32, output: 16, spoken: 64 };
 const priced = { preset: 'openai' };
@@ -120,8 +122,8 @@ describe('budgets and limits', () => {
 
   test('a budget sees each reply while the session goes on, and ends it with the reason', async () => {
     const upstream = await metered();
-    // Room for what is reserved of one reply of 16384 tokens (0.262 dollars), and for one and a half of the replies.
-    const sidecar = await startSessions(upstream, { ...budget(0.292), admin: { token } }, priced);
+    // Room for what is reserved of one reply of 4096 tokens (0.066 dollars), and for one and a half of the replies.
+    const sidecar = await startSessions(upstream, { ...budget(0.096), admin: { token } }, priced);
     const client = connect(sidecar.url, path);
     const [side] = await Promise.all([upstream.opened(), client.open]);
     client.socket.send(JSON.stringify(usage(1000, 1000)));
@@ -177,7 +179,7 @@ describe('budgets and limits', () => {
   test('a limit in tokens ends the session that used it up', async () => {
     const upstream = await metered();
     const sidecar = await startSessions(upstream, {
-      limits: [{ name: 'tokens', unit: 'tokens', capacity: 40_000, refillPerSecond: 0.000_01 }],
+      limits: [{ name: 'tokens', unit: 'tokens', capacity: 28_000, refillPerSecond: 0.000_01 }],
     });
     const client = connect(sidecar.url, path);
     await client.open;
@@ -195,7 +197,7 @@ describe('budgets and limits', () => {
       admin: { token },
     };
     const [one, other] = [await startSessions(upstream, shared), await startSessions(upstream, shared)];
-    const client = connect(one.url, path);
+    const client = connect(one.url, larger);
     await client.open;
     // At once: the second and third are used while the first is asked for.
     for (let reply = 0; reply < 3; reply++) client.socket.send(JSON.stringify(usage(5000, 1000)));
@@ -210,7 +212,7 @@ describe('budgets and limits', () => {
     });
     // 49,000 are used, of which the other pod hears.
     await expect
-      .poll(() => connect(other.url, path).outcome, { timeout: 20_000, interval: 500 })
+      .poll(() => connect(other.url, larger).outcome, { timeout: 20_000, interval: 500 })
       .toBe('rate_limited');
     expect(await used(one.adminUrl)).toBeCloseTo(49_000, -2);
   });
@@ -232,7 +234,7 @@ describe('budgets and limits', () => {
       usageKnown: false,
       priced: false,
     });
-    expect(await used(sidecar.adminUrl)).toBeGreaterThan(16_383);
+    expect(await used(sidecar.adminUrl)).toBeGreaterThan(4095);
     const other = connect(sidecar.url, path);
     await other.open;
     other.socket.send(done(null));
@@ -243,7 +245,7 @@ describe('budgets and limits', () => {
         priced: false,
       },
     );
-    expect(await used(sidecar.adminUrl)).toBeGreaterThan(2 * 16_383);
+    expect(await used(sidecar.adminUrl)).toBeGreaterThan(2 * 4095);
   });
 
   test('figures that no reply can have are left out', async () => {

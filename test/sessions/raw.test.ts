@@ -200,7 +200,7 @@ describe('handshakes', () => {
     expect(upstream.handshakes).toEqual([]);
   });
 
-  test.each(['/v1/chat/completions', '/v1/responses', '/v1/realtime/x', '/ws/other'])(
+  test.each(['/v1/chat/completions', '/v1/batches', '/v1/realtime/x', '/ws/other'])(
     'at %s, where there is no WebSocket, are refused',
     async (path) => {
       const upstream = await startSessionUpstream();

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { onTestFinished } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import type { World } from '../../src/base/world.ts';
 import { key, keys } from './passing.ts';
 import { type ConfigInput, startTestSidecar } from './sidecar.ts';
 
@@ -189,8 +190,9 @@ export async function startSessions(
   upstream: Pick<SessionUpstream, 'url'>,
   more: ConfigInput = {},
   provider: object = {},
+  world: Partial<World> = {},
 ) {
-  const sidecar = await startTestSidecar({
+  const input: ConfigInput = {
     providers: {
       first: {
         dialect: 'openai',
@@ -202,7 +204,8 @@ export async function startSessions(
     },
     attempt: { backoffBaseMs: 0, retriesMax: 0 },
     ...more,
-  });
+  };
+  const sidecar = await startTestSidecar(input, world);
   let stopped: Promise<void> | null = null;
   const stop = (): Promise<void> => {
     stopped ??= sidecar.stop();

@@ -51,6 +51,7 @@ function createReading(): SessionReading {
       const { setup } = parseObject(message.toString('utf8')) ?? {};
       model = (textOf(objectOf(setup).model) ?? '').replace(/^models\//, '');
     },
+    made: null,
     get replying() {
       return replying;
     },

@@ -59,7 +59,10 @@ function encode(
   const sent = [...to.headers];
   passHeaders(requestHeaders, headers, sent);
   const { auxiliary } = endpoint;
-  if (auxiliary !== undefined) return encodeAuxiliary(endpoint, auxiliary, request, headers, to, sent);
+  if (auxiliary !== undefined) {
+    passHeaders(['accept'], headers, sent);
+    return encodeAuxiliary(endpoint, auxiliary, request, headers, to, sent);
+  }
   const field = knowsCompletionTokens(to) ? limitField : 'max_tokens';
   const edits: Edit[] = [...renaming(request, to.model), ...limiting(request, field, to)];
   const { noStreamOptions } = to.quirks;

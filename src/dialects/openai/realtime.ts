@@ -64,6 +64,7 @@ function createReading(): SessionReading {
       return event === null ? null : read(event);
     },
     sent: () => {},
+    made: null,
     get replying() {
       return replies > 0;
     },
