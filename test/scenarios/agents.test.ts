@@ -1,6 +1,6 @@
 /**
- * Claude Code and Codex as their makers publish them, before every provider dialect of the simulator: each asks, has a
- * tool of its own called, gives the result, and ends.
+ * Claude Code and Codex as their makers publish them, with the settings of their guide, before every provider dialect of
+ * the simulator: each asks, has a tool of its own called, gives the result, and ends.
  */
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,13 +10,20 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { simulators } from '../dialects/simulators.ts';
-import { root } from '../support/documents.ts';
+import { readDocument, root } from '../support/documents.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 
 const run = promisify(execFile);
 const bin = fileURLToPath(new URL('.sidegate/agents/node_modules/.bin/', root));
 /** Predictions turn text into text, so Replicate has no tools. */
 const names = (Object.keys(simulators) as (keyof typeof simulators)[]).filter((name) => name !== 'replicate');
+
+const { fences } = readDocument('docs/guides/agents.md');
+/** The guide's settings of an agent, for this sidecar and a model. */
+function settings(language: 'json' | 'text', model: string): string {
+  const text = fences.find((fence) => fence.language === language)?.text ?? '';
+  return text.replaceAll('http://127.0.0.1:4100', sidecar.url).replaceAll('"coder"', `"${model}"`);
+}
 
 let sidecar: TestSidecar;
 let folder: string;
@@ -57,20 +64,9 @@ const simulated = 'This is a simulated answer';
 
 describe('Claude Code', () => {
   test.each(names)('has a tool called, and its result, before %s', async (name) => {
-    const args = [
-      '-p',
-      '--model',
-      name,
-      '--allowedTools',
-      'Bash',
-      '--verbose',
-      '--output-format',
-      'stream-json',
-    ];
+    const args = ['-p', '--allowedTools', 'Bash', '--verbose', '--output-format', 'stream-json'];
     const heard = await events('claude', name, [...args, 'Say something.'], {
-      ANTHROPIC_BASE_URL: sidecar.url,
-      ANTHROPIC_API_KEY: 'k',
-      ANTHROPIC_DEFAULT_HAIKU_MODEL: name,
+      ...(JSON.parse(settings('json', name)) as { env: Record<string, string> }).env,
       ANTHROPIC_CUSTOM_HEADERS: 'x-simulate: call=Bash',
       CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
       DISABLE_AUTOUPDATER: '1',
@@ -90,18 +86,13 @@ describe('Codex', () => {
     mkdirSync(home, { recursive: true });
     writeFileSync(
       join(home, 'config.toml'),
-      `model = "${name}"
-model_provider = "sidegate"
-[model_providers.sidegate]
-name = "Sidegate"
-base_url = "${sidecar.url}/v1"
-wire_api = "responses"
-env_key = "KEY"
-http_headers = { "x-simulate" = "call=exec_command" }
-`,
+      `${settings('text', name)}http_headers = { "x-simulate" = "call=exec_command" }\n`,
     );
     const args = ['exec', '--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox', '--json'];
-    const heard = await events('codex', name, [...args, 'Say something.'], { CODEX_HOME: home, KEY: 'k' });
+    const heard = await events('codex', name, [...args, 'Say something.'], {
+      CODEX_HOME: home,
+      GATEWAY_KEY: 'k',
+    });
     const said = JSON.stringify(heard);
     expect(said).toContain(`${simulated} from Sidegate`);
     expect(said).toContain('The tool answered');
