@@ -1,7 +1,7 @@
 /** A worker beside the first one: a thread that serves the connections it is given. */
 import { Socket } from 'node:net';
 import { parentPort } from 'node:worker_threads';
-import { mayPass } from '../authenticate/authenticate.ts';
+import { mayPass, mayStay } from '../authenticate/authenticate.ts';
 import { realWorld, type World } from '../base/world.ts';
 import type { Config } from '../config/schema.ts';
 import { nothingBilled } from '../count/usage.ts';
@@ -70,7 +70,10 @@ async function start({ worker: number, crewId, ...given }: Given): Promise<Worke
   const listener = await listen(
     config.listen,
     (exchange) => handle(exchange, current()),
-    (headers) => mayPass(headers, current().keyring),
+    {
+      mayPass: (headers) => mayPass(headers, current().keyring),
+      mayStay: (headers) => mayStay(headers, current().keyring),
+    },
     world.clock,
     (request, { code, entry }) =>
       rooms.observer.record(
