@@ -58,7 +58,7 @@ export const families: readonly Family[] = [
   family(gpt, ['audio', 'tools'], 16_384, 'gpt-4o-audio', 'gpt-4o-mini-audio', 'gpt-audio'),
   // A date, not a version.
   family(gpt, ['audio', 'tools'], 4096, 'gpt-realtime-2025'),
-  family(gpt, ['vision', 'audio', 'tools', 'reasoning'], 32_000, 'gpt-realtime-2'),
+  family(gpt, ['vision', 'audio', 'tools'], 32_000, 'gpt-realtime-2'),
   family(gpt, ['audio', 'tools'], 4096, 'gpt-realtime', 'gpt-4o-realtime', 'gpt-4o-mini-realtime'),
   family(gpt, sees, 4096, 'gpt-4o-2024-05-13'),
   family(gpt, sees, 16_384, 'gpt-4o', 'chatgpt-4o', 'gpt-4-5', 'gpt-5-chat', 'gpt-5-1-chat', 'gpt-5-2-chat'),
