@@ -25,8 +25,7 @@ const mib = 1024 * kib;
 
 /**
  * Bytes of one stream that may wait for a slow client before its provider is paused: 64 KiB for up to 256 streams, 16 KiB
- * for a thousand. Reads stay as large as they are: in pieces of 16 KiB a stream takes a third more CPU time, and saves
- * nothing that shows.
+ * for a thousand.
  */
 export const flowBytes = (): number => share(16 * mib, 4 * kib, 64 * kib);
 

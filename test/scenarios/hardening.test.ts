@@ -233,7 +233,6 @@ test.each([
   [1000, 1, 'openai'],
   [100, 8, 'openai'],
   [1000, 0.25, 'anthropic'],
-  [1000, 0.25, 'responses'],
 ] as const)(
   'beside %i streams of %f MB at full speed, for clients of %s, others wait for less than 100 ms',
   async (count, mb, dialect) => {
