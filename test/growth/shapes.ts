@@ -21,10 +21,10 @@ const members = (n: number, value: unknown = 1): Json => {
   return Object.fromEntries(many(n, (i) => [`${of}${i}`, value] as const));
 };
 
-/** Short texts that no other list has: V8 keeps one copy of each text of up to ten characters, as it does of names. */
+/** Short texts that no other list has: V8 keeps one copy of each text of less than ten characters, as it does of names. */
 const words = (n: number): string[] => {
   const of = newStart();
-  return many(n, (i) => of + String(i).padStart(6, '0'));
+  return many(n, (i) => of + i.toString(36).padStart(5, '0'));
 };
 
 /** A body's text with other names in such objects and other texts in such lists, of the same length. */
