@@ -205,7 +205,7 @@ describe.each(wires)('$name', (wire) => {
     await start([good], { listen: { bodyMaxBytes: 1024 } });
     const { url } = gate.sidecar;
     const replies = [
-      await ask(url, `/v1/${secret}?key=${secret}`, { headers: auth, body: {} }),
+      await ask(url, `/${secret}?key=${secret}`, { headers: auth, body: {} }),
       await ask(url, wire.path, {
         headers: { ...auth, 'content-length': '2000' },
         body: secret.padEnd(2000),

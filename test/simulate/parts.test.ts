@@ -181,6 +181,9 @@ describe('requests of any kind', () => {
         role: 'user',
         content: [{ type: 'tool_result', tool_use_id: 't', content: [{ type: 'text', text: 'ok' }] }],
       },
+      // With thinking, a turn that is amid calls of tools must have begun with it.
+      { role: 'assistant', content: [{ type: 'text', text: 'Done.' }] },
+      { role: 'user', content: 'Go on.' },
     ],
     tools: [{ name: 'f', input_schema: schema }],
     tool_choice: { type: 'auto' },

@@ -77,11 +77,13 @@ function findEmails(text: readonly string[]): Finding[] {
   const found: Finding[] = [];
   let floor = 0;
   for (let at = 0; at < text.length; at++) {
-    if (text[at] !== '@' || at < floor) continue;
+    // As it is, or as links have it.
+    const sign = text[at] === '@' ? 1 : text.slice(at, at + 3).join('') === '%40' ? 3 : 0;
+    if (sign === 0 || at < floor) continue;
     let from = Math.max(floor, at - 64);
     while (from < at && !isLocal(text.slice(from, at))) from++;
-    let to = Math.min(text.length, from + 254);
-    while (to > at && !isDomain(text.slice(at + 1, to))) to--;
+    let to = Math.min(text.length, from + 253 + sign);
+    while (to > at && !isDomain(text.slice(at + sign, to))) to--;
     if (from === at || to <= at) continue;
     found.push({ from, to });
     floor = to;
@@ -89,21 +91,43 @@ function findEmails(text: readonly string[]): Finding[] {
   return found;
 }
 
+/** Zeros of the scripts whose digits are looked for. */
+const zeros = [
+  0x660, 0x6f0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0, 0xf20,
+  0x1040, 0x1090, 0x17e0, 0x1810,
+];
+
 /** What a character is looked for as: null, it is passed over. */
 function folded(c: string): string | null {
   const code = c.codePointAt(0) ?? 0;
-  if (/^[\u{ad}\u{200b}-\u{200f}\u{202a}-\u{202e}\u{2060}-\u{2064}\u{feff}]$/u.test(c)) return null;
-  if (code >= 0xfe00 && code <= 0xfe0f) return null;
+  // Without width; accents, strokes and frames.
+  for (const [first, last] of [
+    [0xad, 0xad],
+    [0x300, 0x36f],
+    [0x115f, 0x1160],
+    [0x17b4, 0x17b5],
+    [0x180b, 0x180f],
+    [0x200b, 0x200f],
+    [0x202a, 0x202e],
+    [0x2060, 0x206f],
+    [0x20d0, 0x20f0],
+    [0x3164, 0x3164],
+    [0xfe00, 0xfe0f],
+    [0xfeff, 0xfeff],
+    [0xffa0, 0xffa0],
+    [0xe0000, 0xe0fff],
+  ] as const)
+    if (code >= first && code <= last) return null;
   if (/^[\u{a0}\u{2000}-\u{200a}\u{202f}\u{205f}\u{3000}]$/u.test(c)) return ' ';
   if (/^[\u{2010}-\u{2015}\u{2212}\u{fe58}\u{fe63}]$/u.test(c)) return '-';
+  if (/^[\u{2024}\u{fe52}]$/u.test(c)) return '.';
+  if (/^[\u{2044}\u{2215}]$/u.test(c)) return '/';
+  if (/^[\u{2236}\u{fe55}]$/u.test(c)) return ':';
+  if (c === '\u{fe6b}') return '@';
   if (code >= 0xff01 && code <= 0xff5e) return String.fromCodePoint(code - 0xfee0);
-  for (const [first, last] of [
-    [0x660, 0x669],
-    [0x6f0, 0x6f9],
-    [0x966, 0x96f],
-    [0x1d7ce, 0x1d7ff],
-  ] as const)
-    if (code >= first && code <= last) return String((code - first) % 10);
+  if (code >= 0x1d7ce && code <= 0x1d7ff) return String((code - 0x1d7ce) % 10);
+  const zero = zeros.find((first) => code >= first && code < first + 10);
+  if (zero !== undefined) return String(code - zero);
   return c;
 }
 
@@ -113,7 +137,6 @@ const escapes: Readonly<Record<string, string>> = {
   t: ' ',
   '"': '"',
   '/': '/',
-  '\\': '\\',
 };
 
 /** A character as it is looked for, and the characters of the text that it stands for. */
@@ -128,11 +151,15 @@ function lookedAt(text: readonly string[]): Looked[] {
   const looked: Looked[] = [];
   for (let at = 0; at < text.length; ) {
     const c = text[at] ?? '';
-    const hex = text.slice(at + 2, at + 6).join('');
-    const code = /^\+?[0-9a-f]{4}$/i.test(hex) ? Number.parseInt(hex, 16) : 0xffff;
-    const simple = c === '\\' ? escapes[text[at + 1] ?? ''] : undefined;
-    const long = c === '\\' && text[at + 1] === 'u' && code < 0x80;
-    const length = long ? 6 : simple === undefined ? 1 : 2;
+    // Escapes in strings of JSON in each other have more backslashes.
+    let slashes = 0;
+    while (slashes < 31 && text[at + slashes] === '\\') slashes += 1;
+    const hex = text.slice(at + slashes + 1, at + slashes + 5).join('');
+    const code = /^00[0-7][0-9a-f]$/i.test(hex) ? Number.parseInt(hex, 16) : -1;
+    const long = slashes > 0 && text[at + slashes] === 'u' && code >= 0;
+    const known = slashes > 0 ? escapes[text[at + slashes] ?? ''] : undefined;
+    const simple = known ?? (slashes > 1 && !long ? '\\' : undefined);
+    const length = long ? slashes + 5 : known !== undefined ? slashes + 1 : Math.max(1, slashes);
     const into = long ? String.fromCodePoint(code) : (simple ?? folded(c));
     if (into !== null) looked.push({ c: into, from: at, to: at + length });
     at += length;
