@@ -36,6 +36,10 @@ const words = [
     '\ud83d\ude00',
     '\uffff',
     'e\u0301',
+    '\u2024',
+    '\ufe6b',
+    '%40',
+    '\\\\u0040',
   ],
   ...[
     'bob@acme.com',
