@@ -19,7 +19,7 @@ import {
 /** Takes what a reply consists of. */
 export interface ReplySink {
   onHead(status: number, headers: IncomingHttpHeaders): void;
-  /** Bytes of the body, which are the receiver's own: those of all chunks in a read. */
+  /** Bytes of the body, which are the receiver's own; of several chunks one after the other. */
   onBody(bytes: Buffer): void;
 }
 
@@ -201,21 +201,12 @@ export class ReplyReader {
     return 'ended';
   }
 
-  /** Gives the chunks of one read as one: what is done for each would take 0.1 s for 64 KiB in chunks of a byte. */
   #chunks(bytes: Buffer, from: number, sink: ReplySink): ReadOutcome {
-    const spans: number[] = [];
-    const outcome = this.#spans(bytes, from, spans);
-    if (spans.length > 0) sink.onBody(joined(bytes, spans));
-    return outcome;
-  }
-
-  /** Finds what belongs to chunks. @param spans gets where each part begins and ends */
-  #spans(bytes: Buffer, from: number, spans: number[]): ReadOutcome {
     let at = from;
     while (at < bytes.length) {
       if (this.#state === chunk) {
         const to = Math.min(bytes.length, at + this.#left);
-        spans.push(at, to);
+        sink.onBody(copied(bytes, at, to));
         this.#left -= to - at;
         at = to;
         if (this.#left === 0) this.#state = chunkEnd;
@@ -334,18 +325,6 @@ const isKeepAlive = (connection: unknown): boolean =>
 function keptFor(kept: unknown): number {
   const seconds = typeof kept === 'string' ? /timeout=(\d{1,9})/.exec(kept)?.[1] : undefined;
   return seconds === undefined ? keptMs : Math.max(0, Math.min(Number(seconds) * 1000 - marginMs, keptMaxMs));
-}
-
-/** A copy of several parts, one behind the other. */
-function joined(bytes: Buffer, spans: readonly number[]): Buffer {
-  const [start = 0, end = 0] = spans;
-  if (spans.length === 2) return copied(bytes, start, end);
-  let length = 0;
-  for (let i = 0; i < spans.length; i += 2) length += (spans[i + 1] ?? 0) - (spans[i] ?? 0);
-  const copy = Buffer.allocUnsafe(length);
-  let at = 0;
-  for (let i = 0; i < spans.length; i += 2) at += bytes.copy(copy, at, spans[i], spans[i + 1]);
-  return copy;
 }
 
 /** A copy, since what was read may be overwritten. */

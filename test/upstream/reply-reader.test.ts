@@ -54,16 +54,3 @@ test('nothing is understood otherwise than by undici', { timeout: 60_000 + count
   }
   expect(plain).toBeGreaterThan(count / 4);
 });
-
-test('H12: all chunks of a read are given as one', () => {
-  const reader = new ReplyReader();
-  const bodies: string[] = [];
-  reader.begin();
-  const sink = { onHead: () => {}, onBody: (bytes: Buffer) => void bodies.push(bytes.toString('latin1')) };
-  const text = 'a body in chunks of one byte';
-  const chunks = [...text].map((byte) => `1\r\n${byte}\r\n`).join('');
-  const head = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n';
-  expect(reader.read(Buffer.from(head + chunks), sink)).toBe('more');
-  expect(reader.read(Buffer.from(`${chunks}0\r\n\r\n`), sink)).toBe('ended');
-  expect(bodies).toEqual([text, text]);
-});
