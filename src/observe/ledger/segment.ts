@@ -1,6 +1,6 @@
 /**
  * Segments: up to some thousand rows of the ledger, packed as they are kept in its file. Appending a record costs about
- * 1 µs, a row of a table with its indexes would cost ten times that. Most texts of a row are those of the row before, so
+ * 2 µs, a row of a table with its indexes several times that. Most texts of a row are those of the row before, so
  * each text is kept once and rows refer to it; numbers take as many bytes as they need. Texts that no other row has, as
  * ids, stand in the row as bytes: kept as strings, they and what they are slices of would survive collections of garbage.
  */

@@ -215,17 +215,17 @@ pub(crate) fn index_of(id: f64) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::limits::kind::Algorithm;
     use crate::limits::settings::Settings;
 
-    fn open(meters: &mut Meters, algorithm: Algorithm, capacity: f64) -> f64 {
+    pub(crate) fn open(meters: &mut Meters, algorithm: Algorithm, capacity: f64) -> f64 {
         let settings = Settings { capacity, rate: 1.0, soft_share: 0.8 };
         meters.open(Meter::new(algorithm, settings, 0.0).unwrap()).unwrap()
     }
 
-    fn entry(id: f64, cost: f64, flags: u32) -> [f64; ENTRY] {
+    pub(crate) fn entry(id: f64, cost: f64, flags: u32) -> [f64; ENTRY] {
         [id, cost, 1.0, 60_000.0, f64::from(flags)]
     }
 

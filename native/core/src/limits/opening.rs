@@ -62,17 +62,9 @@ impl Meters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::entry::{ENTRY, ask};
+    use crate::limits::entry::ask;
     use crate::limits::kind::Algorithm;
-
-    fn open(meters: &mut Meters, algorithm: Algorithm, capacity: f64) -> f64 {
-        let settings = Settings { capacity, rate: 1.0, soft_share: 0.8 };
-        meters.open(Meter::new(algorithm, settings, 0.0).unwrap()).unwrap()
-    }
-
-    fn entry(id: f64, cost: f64, flags: u32) -> [f64; ENTRY] {
-        [id, cost, 1.0, 60_000.0, f64::from(flags)]
-    }
+    use crate::limits::meters::tests::{entry, open};
 
     #[test]
     fn one_of_a_name_is_shared_until_all_have_closed_it() {

@@ -176,11 +176,25 @@ mod tests {
     }
 
     fn scrub(pieces: &[&str]) -> String {
-        let policy = policy();
+        scrub_by(&policy(), pieces)
+    }
+
+    fn scrub_by(policy: &Policy, pieces: &[&str]) -> String {
         let mut stream = Stream::default();
-        let mut out: String = pieces.iter().map(|piece| stream.push(&policy, "", piece, false)).collect();
-        out.push_str(&stream.push(&policy, "", "", true));
+        let mut out: String = pieces.iter().map(|piece| stream.push(policy, "", piece, false)).collect();
+        out.push_str(&stream.push(policy, "", "", true));
         out
+    }
+
+    /// Scrubs a text whole, in two pieces cut anywhere, and letter by letter.
+    fn scrubs_however_split(policy: &Policy, text: &str, scrubbed: &str) {
+        assert_eq!(scrub_by(policy, &[text]), scrubbed);
+        for at in 0..text.len() {
+            let (left, right) = text.split_at(at);
+            assert_eq!(scrub_by(policy, &[left, right]), scrubbed, "{left}|{right}");
+        }
+        let letters: Vec<String> = text.chars().map(String::from).collect();
+        assert_eq!(scrub_by(policy, &letters.iter().map(String::as_str).collect::<Vec<_>>()), scrubbed);
     }
 
     const TEXT: &str = "Write to ann@example.com. Pay GB82 WEST 1234 5698 7654 32 with 4111 1111 1111 1111 or call \
@@ -248,32 +262,16 @@ mod tests {
         let pattern = custom("order", Custom::pattern("order number [A-Z]{3,9}").unwrap());
         let policy =
             Policy::new(&[("birth_date", Action::Redact)], vec![words, pattern], &[], b"key").unwrap();
-        let scrub = |pieces: &[&str]| {
-            let mut stream = Stream::default();
-            let mut out: String = pieces.iter().map(|piece| stream.push(&policy, "", piece, false)).collect();
-            out.push_str(&stream.push(&policy, "", "", true));
-            out
-        };
         let long = custom("long", Custom::pattern("L[a-z]{700}L").unwrap());
         let unspaced = Policy::new(&[], vec![long], &[], b"key").unwrap();
         let value = format!("L{}L", "ab".repeat(350));
-        let mut stream = Stream::default();
-        let pieces =
-            value.as_bytes().chunks(7).map(|piece| std::str::from_utf8(piece).unwrap()).chain([" x"]);
-        let mut out: String = pieces.map(|piece| stream.push(&unspaced, "", piece, false)).collect();
-        out.push_str(&stream.push(&unspaced, "", "", true));
-        assert_eq!(out, "[LONG] x");
+        let pieces = value.as_bytes().chunks(7).map(|piece| std::str::from_utf8(piece).unwrap());
+        assert_eq!(scrub_by(&unspaced, &pieces.chain([" x"]).collect::<Vec<_>>()), "[LONG] x");
         let text = "Born September 24, 1991, or the 3rd of February 1990; operation blue harbour, Operation Blue \
             Harbours, falcon, order number ABCDEFGHIJ in all, and no more of it";
         let whole = "Born [BIRTH_DATE], or the [BIRTH_DATE]; [PROJECT], Operation Blue Harbours, [PROJECT], [ORDER]J \
             in all, and no more of it";
-        assert_eq!(scrub(&[text]), whole);
-        for at in 0..text.len() {
-            let (left, right) = text.split_at(at);
-            assert_eq!(scrub(&[left, right]), whole, "{left}|{right}");
-        }
-        let letters: Vec<String> = text.chars().map(String::from).collect();
-        assert_eq!(scrub(&letters.iter().map(String::as_str).collect::<Vec<_>>()), whole);
+        scrubs_however_split(&policy, text, whole);
     }
 
     #[test]
@@ -281,13 +279,7 @@ mod tests {
         let whole =
             r#"{"card": 4111111111111111,"all":[4111111111111111, 5555555555554444],"to":"ann@example.com"}"#;
         let cut = r#"{"card": "[CARD]","all":["[CARD]", "[CARD]"],"to":"[EMAIL]"}"#;
-        assert_eq!(scrub(&[whole]), cut);
-        for at in 0..whole.len() {
-            let (left, right) = whole.split_at(at);
-            assert_eq!(scrub(&[left, right]), cut, "{left}|{right}");
-        }
-        let letters: Vec<String> = whole.chars().map(String::from).collect();
-        assert_eq!(scrub(&letters.iter().map(String::as_str).collect::<Vec<_>>()), cut);
+        scrubs_however_split(&policy(), whole, cut);
     }
 
     #[test]
