@@ -18,8 +18,8 @@ import type { ChatCall, Destination } from './wire.ts';
 export interface ChatClient {
   /** Reads a request; adds invalid and unsupported fields to the notes. */
   readRequest(body: Json, notes: Notes): ChatRequest;
-  /** What its replies say again of a request; undefined: nothing. */
-  echoOf?(body: Json): Json;
+  /** What its replies say again of a request; undefined: nothing. @param bytes length of the body */
+  echoOf?(body: Json, bytes: number): Json;
   /** Writes a whole reply; null: the dialect can't express it. */
   writeReply(reply: ChatReply, context: ReplyContext): Json | null;
   /** Creates the writer of one stream. */

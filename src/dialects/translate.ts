@@ -118,7 +118,7 @@ function readWhole(
   if (request.tools.length > toolsMax) return tooManyTools(request.names.tools);
   // Fewer bytes can't hold too much.
   if (body.length > partsMax && areTooComplex(parsedTexts(request))) return tooComplex;
-  return invalidIn(notes) ?? { request, notes, echo: client.echoOf?.(json) };
+  return invalidIn(notes) ?? { request, notes, echo: client.echoOf?.(json, body.length) };
 }
 
 /** Far more tools than any provider takes. Those whose names differ at the provider are kept until the reply is read. */

@@ -58,7 +58,7 @@ describe.each(shapes)('$name', ({ dialect, body }) => {
       const notes = createNotes(true);
       const json = JSON.parse(bytes.toString());
       const request = client?.readRequest(json, notes);
-      const echo = client?.echoOf?.(json);
+      const echo = client?.echoOf?.(json, bytes.length);
       if (request === undefined) throw new Error(`nobody speaks ${dialect}`);
       const chat = { stream: request.stream, drops: true };
       const order = { client: dialect, provider, to, chat };

@@ -1,6 +1,7 @@
 /** The Responses API passed through to providers that speak it. */
 import { describe, expect, test } from 'vitest';
 import { observedReading } from '../../src/dialects/read-reply.ts';
+import { echoOf } from '../../src/dialects/responses/echo.ts';
 import { responses } from '../../src/dialects/responses/index.ts';
 import { bodyFlags, inspect, nativeEndpoint } from '../../src/native/inspect.ts';
 import { findNothing } from '../../src/native/pii.ts';
@@ -127,4 +128,15 @@ describe('what is known of a request', () => {
   ])('%j is refused', (body, fault) => {
     expect(look(body)).toMatchObject(fault);
   });
+});
+
+test('what a response repeats of its request is left out beyond 256 KiB a member, and no other member', () => {
+  const echoed = (length: number): unknown => {
+    const body = { instructions: 'x'.repeat(length), metadata: { a: 'b' } };
+    const { instructions, metadata } = echoOf(body, JSON.stringify(body).length);
+    return { length: typeof instructions === 'string' ? instructions.length : instructions, metadata };
+  };
+  expect(echoed(1000)).toEqual({ length: 1000, metadata: { a: 'b' } });
+  expect(echoed(256 * 1024 - 2)).toEqual({ length: 256 * 1024 - 2, metadata: { a: 'b' } });
+  expect(echoed(256 * 1024)).toEqual({ length: null, metadata: { a: 'b' } });
 });

@@ -10,9 +10,13 @@ import { isObject, type Json, listOf, numberOf, objectOf, textOf } from '../../b
  */
 const memberMaxLength = 256 * 1024;
 
-/** The members of a response that repeat its request, or say what was meant by saying nothing. */
-export function echoOf(body: Json): Json {
+/**
+ * The members of a response that repeat its request, or say what was meant by saying nothing.
+ * @param bytes length of the request's body
+ */
+export function echoOf(body: Json, bytes: number): Json {
   const echo = allOf(body);
+  if (bytes <= memberMaxLength) return echo;
   const long = Object.keys(echo).filter((name) => JSON.stringify(echo[name]).length > memberMaxLength);
   if (long.length === 0) return echo;
   const silent = allOf({});

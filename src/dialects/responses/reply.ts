@@ -188,7 +188,7 @@ const incomplete: Readonly<Partial<Record<FinishReason, string>>> = {
 /** Whether a response with this finish reason is `response.completed`; otherwise it is `response.incomplete`. */
 export const isComplete = (finish: FinishReason): boolean => incomplete[finish] === undefined;
 
-const unasked = echoOf({});
+const unasked = echoOf({}, 0);
 
 /** Writes a response with its items. */
 export function writeResponse(head: ResponseHead, output: readonly Json[], context: ReplyContext): Json {
