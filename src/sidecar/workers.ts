@@ -48,7 +48,8 @@ type Question = Order extends infer Each ? (Each extends { id: number } ? Omit<E
 /** A worker's thread. */
 interface Member {
   tell(order: Order): void;
-  ask(question: Question): Promise<unknown>;
+  /** @param waitMs rejects after this time; unset: it waits as long as the worker lives */
+  ask(question: Question, waitMs?: number): Promise<unknown>;
   end(): Promise<void>;
 }
 
@@ -79,11 +80,16 @@ function startMember(deps: WorkersDeps): Member {
   const tell = (order: Order): void => thread.postMessage(order);
   return {
     tell,
-    ask: (question) =>
+    ask: (question, waitMs) =>
       new Promise((resolve, reject) => {
-        asks += 1;
-        asked.set(asks, { resolve, reject });
-        tell({ ...question, id: asks } as Order);
+        const id = ++asks;
+        asked.set(id, { resolve, reject });
+        tell({ ...question, id } as Order);
+        if (waitMs === undefined) return;
+        const late = (): void => {
+          if (asked.delete(id)) reject(new Error(`a worker has not answered for ${waitMs} ms`));
+        };
+        setTimeout(late, waitMs).unref();
       }),
     async end() {
       over = true;
@@ -91,11 +97,6 @@ function startMember(deps: WorkersDeps): Member {
     },
   };
 }
-
-const late = (ms: number): Promise<null> =>
-  new Promise((resolve) => {
-    setTimeout(resolve, ms, null).unref();
-  });
 
 /** There is one worker. */
 export const noWorkers: Workers = {
@@ -124,7 +125,7 @@ export async function startWorkers(
   const everyone = (question: Question): Promise<unknown[]> =>
     Promise.all(members.map((member) => member.ask(question)));
   const looked = async <K extends keyof Answers>(kind: K): Promise<Answers[K][]> => {
-    const all = members.map((member) => Promise.race([member.ask({ kind }).catch(() => null), late(lookMs)]));
+    const all = members.map((member) => member.ask({ kind }, lookMs).catch(() => null));
     return (await Promise.all(all)).filter((each) => each !== null) as Answers[K][];
   };
   const end = async (): Promise<void> => {
