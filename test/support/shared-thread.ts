@@ -1,10 +1,14 @@
 /**
- * One worker thread for all sidecars of a test file. A thread of its own for each would read the tokenizer's vocabulary
- * anew, which takes more CPU time than most tests and makes their real deadlines late on a busy machine.
+ * One worker thread for all sidecars of a test file, where threads answer each message: those that count tokens and that
+ * do the work of large requests. A thread of its own for each sidecar would read the tokenizer's vocabulary anew, which
+ * takes more CPU time than most tests and makes their real deadlines late on a busy machine.
  */
 import { EventEmitter } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import type { Thread } from '../../src/base/world.ts';
+import { scriptOf } from '../../src/base/place.ts';
+import { realWorld, type Thread } from '../../src/base/world.ts';
+
+const answering = ['count/worker', 'base/aside-thread'].map((name) => scriptOf(name).href);
 
 interface Running {
   readonly worker: Worker;
@@ -29,8 +33,9 @@ function runningOf(script: URL): Running {
   return one;
 }
 
-/** What looks like a thread of its own; each of its messages must get one answer. */
+/** What looks like a thread of its own, or is one where messages aren't each answered: the ledger's. */
 export function sharedThread(script: URL): Thread {
+  if (!answering.includes(script.href)) return realWorld.startThread(script);
   const one = runningOf(script);
   const thread = new EventEmitter();
   return Object.assign(thread, {
