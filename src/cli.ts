@@ -232,11 +232,14 @@ async function serve(
     shell.onSignal('SIGTERM', resolve);
     shell.onSignal('SIGINT', resolve);
   });
+  // What is waited for from here on may rest on timers and threads that keep no process alive.
+  const alive = setInterval(() => {}, 1000);
   say(sink.log, 'draining');
   watcher?.close();
   await sidecar.drain();
   say(sink.log, 'stopped');
   await sink.close();
+  clearInterval(alive);
   return 0;
 }
 

@@ -8,13 +8,15 @@ import { createMeasures } from '../../src/observe/otlp/measures.ts';
 import { openOtlp } from '../../src/observe/otlp/otlp.ts';
 import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/record.ts';
 import { observe } from '../../src/observe/settings.ts';
+import { ask } from '../support/client.ts';
 import { readDocument } from '../support/documents.ts';
 import { startGate } from '../support/gate.ts';
 import { type Receiver, startReceiver, valuesOf } from '../support/otlp-receiver.ts';
 import { openaiWire, statedUsage, testModel } from '../support/replies.ts';
 import { sharedThread } from '../support/shared-thread.ts';
+import { spawnSidecar } from '../support/sidecar.ts';
 import { eventually } from '../support/until.ts';
-import { answers, refuses } from '../support/upstream.ts';
+import { answers, refuses, startUpstream } from '../support/upstream.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const parentId = '00f067aa0ba902b7';
@@ -113,6 +115,32 @@ test('an unsampled trace is not recorded', async () => {
   await gate.stop();
   expect(receiver.spans).toHaveLength(2);
   expect(receiver.spans.filter((span) => span.traceId === traceId)).toEqual([]);
+});
+
+test('a process that ends exports what waits first, in as many batches as it takes', async () => {
+  const receiver = await startReceiver();
+  const upstream = await startUpstream(answers(openaiWire, 'ok'));
+  onTestFinished(() => upstream.close());
+  const config = {
+    authenticate: { anonymousTenant: 't' },
+    listen: { port: 0 },
+    admin: { port: 0 },
+    providers: { o: { dialect: 'openai', baseUrl: upstream.baseUrl } },
+    routes: [{ model: testModel, targets: [{ provider: 'o' }] }],
+    // A batch has a hundred requests.
+    observe: { otlp: { endpoint: receiver.url, tracesPerSecond: 100 } },
+  };
+  const sidecar = await spawnSidecar(JSON.stringify(config));
+  const error = { model: 'unknown', messages: [{ role: 'user', content: 'hi' }] };
+  const calls = Array.from({ length: 100 }, (_, at) => [
+    ask(sidecar.url, openaiWire.path, { body: openaiWire.request(`hi ${at}`, {}) }),
+    // Failed ones have a share of their own.
+    ask(sidecar.url, openaiWire.path, { body: error }),
+  ]);
+  await Promise.all(calls.flat());
+  expect(await sidecar.stop()).toBe(0);
+  expect(receiver.spans.filter(({ name }) => name === 'sidegate chat')).toHaveLength(200);
+  expect(sidecar.output()).not.toContain('Warning');
 });
 
 const recordOf = (id: string, more: Partial<ExchangeRecord> = {}): ExchangeRecord => {
