@@ -1,10 +1,10 @@
 /**
- * The log line of a record, in pino's format. Assembled by hand, since there is one per request: 0.9 µs of CPU time
- * instead of pino's 3.3 µs for the same record.
+ * The log line of a record, in pino's format. Put together as bytes by hand, since there is one per request.
  */
 import { pino } from 'pino';
-import type { Log } from '../base/log.ts';
-import { dollarsText, thousandthsText, wholeText } from '../base/numbers.ts';
+import { createLineBytes, type LineBytes } from '../base/line-bytes.ts';
+import type { Log, LogStream } from '../base/log.ts';
+import { wholeText } from '../base/numbers.ts';
 import { findingsText, noFindings } from '../native/pii.ts';
 import type { CacheUse, ExchangeRecord } from './record.ts';
 import { terminalLine } from './terminal.ts';
@@ -34,40 +34,31 @@ function whoText(who: Who): string {
 interface Last {
   readonly record: ExchangeRecord;
   readonly text: string;
-  /** V8 holds `text` as one flat string. */
-  flat: boolean;
+  /** The text, once another record had the same. */
+  bytes: Buffer | null;
 }
 
 const last: Record<CacheUse, Last | null> = { hit: null, miss: null, bypass: null };
 
 /** The caller, the request and its outcome: usually the same as for the last request, whose text is reused. */
-function courseText(r: ExchangeRecord): string {
+function courseOf(r: ExchangeRecord): string | Buffer {
   const known = last[r.cache];
-  if (known === null || !isAlike(known.record, r)) {
-    const text =
-      `"endpoint":"${r.endpoint}",${whoText(r)}"model":${quoted(r.model)},"route":${quoted(r.route)},` +
-      `"tier":"${r.tier}","target":${quoted(r.target)},"reportedModel":"${r.reportedModel}",` +
-      `"status":${r.status},"error":"${r.error}",` +
-      `"observed":"${r.observed}","stream":${r.stream},"cache":"${r.cache}","cacheLevel":"${r.cacheLevel}",` +
-      `"replayed":${r.replayed},` +
-      `"attempts":${r.attempts},"tried":${quoted(r.tried)},`;
-    last[r.cache] = { record: r, text, flat: false };
-    return text;
+  if (known !== null && isAlike(known.record, r)) {
+    known.bytes ??= Buffer.from(known.text);
+    return known.bytes;
   }
-  if (!known.flat) {
-    flatten(known.text);
-    known.flat = true;
-  }
-  return known.text;
+  const text =
+    `,"endpoint":"${r.endpoint}",${whoText(r)}"model":${quoted(r.model)},"route":${quoted(r.route)},` +
+    `"tier":"${r.tier}","target":${quoted(r.target)},"reportedModel":"${r.reportedModel}",` +
+    `"status":${r.status},"error":"${r.error}",` +
+    `"observed":"${r.observed}","stream":${r.stream},"cache":"${r.cache}","cacheLevel":"${r.cacheLevel}",` +
+    `"replayed":${r.replayed},` +
+    `"attempts":${r.attempts},"tried":${quoted(r.tried)},"inputTokens":`;
+  last[r.cache] = { record: r, text, bytes: null };
+  return text;
 }
 
-/**
- * Makes V8 join the pieces of a concatenated text, once, by running a pattern on it; otherwise each line
- * would do so.
- */
-const flatten = (text: string): unknown => plain.test(text);
-
-/** Whether two records share all the fields of `courseText`. */
+/** Whether two records share all the fields of `courseOf`. */
 const isAlike = (a: ExchangeRecord, b: ExchangeRecord): boolean =>
   a.endpoint === b.endpoint &&
   a.tenant === b.tenant &&
@@ -89,66 +80,114 @@ const isAlike = (a: ExchangeRecord, b: ExchangeRecord): boolean =>
   a.attempts === b.attempts &&
   a.tried === b.tried;
 
-const usualText = '"abandoned":false,"stopped":false,"scrubbed":"","scrubbedReply":"","digest":"';
+/** A text that each line has, and its bytes. */
+const piece = (text: string): Buffer => Buffer.from(text);
 
-/** Fields that are rarely anything but false or zero. */
-const rareText = ({ abandoned, stopped, findings, replyFindings }: ExchangeRecord): string =>
-  abandoned || stopped || findings !== noFindings || replyFindings !== noFindings
-    ? `"abandoned":${abandoned},"stopped":${stopped},"scrubbed":"${findingsText(findings)}",` +
-      `"scrubbedReply":"${findingsText(replyFindings)}","digest":"`
-    : usualText;
-
-const beforeDuration = {
-  interactive: '","priority":"interactive","durationMs":',
-  batch: '","priority":"batch","durationMs":',
-};
-
-/** Time spent outside the gateway; zero for stored answers. */
-const elsewhereText = ({ queuedMs, upstreamMs, ttftMs, interTokenMs }: ExchangeRecord): string =>
-  queuedMs === 0 && upstreamMs === 0
-    ? ',"queuedMs":0,"upstreamMs":0,"ttftMs":0,"interTokenMs":0'
-    : `,"queuedMs":${queuedMs === 0 ? '0' : thousandthsText(queuedMs)},"upstreamMs":${thousandthsText(upstreamMs)}` +
-      `,"ttftMs":${thousandthsText(ttftMs)},"interTokenMs":${interTokenMs === 0 ? '0' : thousandthsText(interTokenMs)}`;
-
-/** The ids that the client and the last provider gave; all are plain. */
-function givenIdsText({ traceId, clientRequestId, steps }: ExchangeRecord): string {
-  const providerRequestId = steps.at(-1)?.providerRequestId ?? '';
-  return traceId === '' && clientRequestId === '' && providerRequestId === ''
-    ? ',"traceId":"","clientRequestId":"","providerRequestId":""}\n'
-    : `,"traceId":"${traceId}","clientRequestId":"${clientRequestId}","providerRequestId":"${providerRequestId}"}\n`;
-}
-
-const unusedText =
-  '"inputTokens":0,"outputTokens":0,"reasoningTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"searchUnits":0,' +
-  '"usageKnown":true,"costNanoUsd":0,"costUsd":0,"priced":true,"routingSavedNanoUsd":0,';
+const unused = piece(
+  '0,"outputTokens":0,"reasoningTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"searchUnits":0,' +
+    '"usageKnown":true,"costNanoUsd":0,"costUsd":0,"priced":true,"routingSavedNanoUsd":0,"savedNanoUsd":',
+);
+const output = piece(',"outputTokens":');
+const plainUse = piece(
+  ',"reasoningTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"searchUnits":0,"usageKnown":true,"costNanoUsd":',
+);
+const costUsd = piece(',"costUsd":');
+const plainCost = piece(',"priced":true,"routingSavedNanoUsd":0,"savedNanoUsd":');
 
 /** Usage and cost; zero if no provider was asked. */
-const usageText = (r: ExchangeRecord): string =>
-  r.inputTokens === 0 &&
-  r.outputTokens === 0 &&
-  r.searchUnits === 0 &&
-  r.costNanoUsd === 0 &&
-  r.routingSavedNanoUsd === 0 &&
-  r.usageKnown &&
-  r.priced
-    ? unusedText
-    : `"inputTokens":${r.inputTokens},"outputTokens":${r.outputTokens},"reasoningTokens":${r.reasoningTokens},` +
-      `"cachedInputTokens":${r.cachedInputTokens},"cacheWriteTokens":${r.cacheWriteTokens},` +
-      `"searchUnits":${r.searchUnits},"usageKnown":${r.usageKnown},"costNanoUsd":${wholeText(r.costNanoUsd)},` +
-      `"costUsd":${dollarsText(r.costNanoUsd)},"priced":${r.priced},` +
-      `"routingSavedNanoUsd":${wholeText(r.routingSavedNanoUsd)},`;
+function putUsage(to: LineBytes, r: ExchangeRecord): void {
+  const plainly = r.searchUnits === 0 && r.usageKnown;
+  const paid = r.priced && r.routingSavedNanoUsd === 0;
+  if (r.inputTokens === 0 && r.outputTokens === 0 && r.costNanoUsd === 0 && plainly && paid)
+    return to.piece(unused);
+  to.whole(r.inputTokens);
+  to.piece(output);
+  to.whole(r.outputTokens);
+  if (plainly && r.reasoningTokens === 0 && r.cachedInputTokens === 0 && r.cacheWriteTokens === 0)
+    to.piece(plainUse);
+  else
+    to.ascii(
+      `,"reasoningTokens":${r.reasoningTokens},"cachedInputTokens":${r.cachedInputTokens},` +
+        `"cacheWriteTokens":${r.cacheWriteTokens},"searchUnits":${r.searchUnits},"usageKnown":${r.usageKnown},` +
+        '"costNanoUsd":',
+    );
+  to.whole(r.costNanoUsd);
+  to.piece(costUsd);
+  to.dollars(r.costNanoUsd);
+  if (paid) return to.piece(plainCost);
+  to.ascii(`,"priced":${r.priced},"routingSavedNanoUsd":${wholeText(r.routingSavedNanoUsd)},"savedNanoUsd":`);
+}
+
+const usual = piece(',"abandoned":false,"stopped":false,"scrubbed":"","scrubbedReply":"","digest":"');
+
+/** Fields that are rarely anything but false or empty; null: they aren't. */
+const rareText = ({ abandoned, stopped, findings, replyFindings }: ExchangeRecord): string | null =>
+  abandoned || stopped || findings !== noFindings || replyFindings !== noFindings
+    ? `,"abandoned":${abandoned},"stopped":${stopped},"scrubbed":"${findingsText(findings)}",` +
+      `"scrubbedReply":"${findingsText(replyFindings)}","digest":"`
+    : null;
+
+const beforeDuration = {
+  interactive: piece('","priority":"interactive","durationMs":'),
+  batch: piece('","priority":"batch","durationMs":'),
+};
+
+const nowhere = piece(',"queuedMs":0,"upstreamMs":0,"ttftMs":0,"interTokenMs":0');
+const queued = piece(',"queuedMs":');
+const unqueued = piece(',"queuedMs":0,"upstreamMs":');
+const upstream = piece(',"upstreamMs":');
+const ttft = piece(',"ttftMs":');
+const interToken = piece(',"interTokenMs":');
+const noInterToken = piece(',"interTokenMs":0');
+
+/** Time spent outside the gateway; zero for stored answers. */
+function putElsewhere(to: LineBytes, { queuedMs, upstreamMs, ttftMs, interTokenMs }: ExchangeRecord): void {
+  if (queuedMs === 0 && upstreamMs === 0) return to.piece(nowhere);
+  if (queuedMs === 0) to.piece(unqueued);
+  else {
+    to.piece(queued);
+    to.thousandths(queuedMs);
+    to.piece(upstream);
+  }
+  to.thousandths(upstreamMs);
+  to.piece(ttft);
+  to.thousandths(ttftMs);
+  if (interTokenMs === 0) return to.piece(noInterToken);
+  to.piece(interToken);
+  to.thousandths(interTokenMs);
+}
+
+const noIds = piece(',"traceId":"","clientRequestId":"","providerRequestId":""}\n');
+const trace = piece(',"traceId":"');
+const ofClient = piece('","clientRequestId":"');
+const ofProvider = piece('","providerRequestId":"');
+const end = piece('"}\n');
+
+/** The ids that the client and the last provider gave; all are plain. */
+function putGivenIds(to: LineBytes, { traceId, clientRequestId }: ExchangeRecord, providerId: string): void {
+  if (traceId === '' && clientRequestId === '' && providerId === '') return to.piece(noIds);
+  to.piece(trace);
+  to.ascii(traceId);
+  to.piece(ofClient);
+  to.ascii(clientRequestId);
+  to.piece(ofProvider);
+  to.ascii(providerId);
+  to.piece(end);
+}
 
 let lastWallMs = Number.NaN;
-let lastWallText = '';
+let lastWallBytes = piece('');
 let lastIso = false;
 
 /** The time of day, reused within one ms: a busy process has several requests in it. */
-function wallText(wallMs: number, iso: boolean): string {
-  if (wallMs === lastWallMs && iso === lastIso) return lastWallText;
+function wallBytes(wallMs: number, iso: boolean): Buffer {
+  if (wallMs === lastWallMs && iso === lastIso) return lastWallBytes;
   lastIso = iso;
   lastWallMs = wallMs;
-  lastWallText = iso ? `"${new Date(wallMs).toISOString()}"` : wholeText(wallMs);
-  return lastWallText;
+  lastWallBytes = piece(
+    `,"time":${iso ? `"${new Date(wallMs).toISOString()}"` : wholeText(wallMs)},"requestId":"`,
+  );
+  return lastWallBytes;
 }
 
 /** How lines are written. */
@@ -167,19 +206,54 @@ export const levelOf = ({ status, error }: ExchangeRecord): 50 | 40 | 30 =>
 
 const levelNames = { 50: 'error', 40: 'warn', 30: 'info' } as const;
 
-/** The JSON line of a record. @param wallMs whole ms since 1970 @param iso its time as RFC 3339 */
+const begins = { 50: piece('{"level":50'), 40: piece('{"level":40'), 30: piece('{"level":30') };
+const quote = piece('"');
+
+/** Most bytes of what all lines have, numbers included. */
+const commonMaxBytes = 1024;
+/** A UTF-16 code unit takes at most three bytes in UTF-8. */
+const unitMaxBytes = 3;
+
+/** Puts the JSON line of a record. */
+function putRecord(to: LineBytes, r: ExchangeRecord, wallMs: number, iso: boolean): void {
+  const course = courseOf(r);
+  const rare = rareText(r);
+  const providerId = r.steps.at(-1)?.providerRequestId ?? '';
+  const ids = r.requestId.length + r.traceId.length + r.clientRequestId.length + providerId.length;
+  const texts = course.length + (rare?.length ?? 0);
+  to.reserve(commonMaxBytes + ids + r.digest.length + texts * unitMaxBytes);
+  to.piece(begins[levelOf(r)]);
+  to.piece(wallBytes(wallMs, iso));
+  to.ascii(r.requestId);
+  to.piece(quote);
+  if (typeof course === 'string') to.text(course);
+  else to.piece(course);
+  putUsage(to, r);
+  to.whole(r.savedNanoUsd);
+  if (rare === null) to.piece(usual);
+  else to.text(rare);
+  to.ascii(r.digest);
+  to.piece(beforeDuration[r.priority]);
+  to.thousandths(r.durationMs);
+  putElsewhere(to, r);
+  putGivenIds(to, r, providerId);
+}
+
+let told = '';
+const alone = createLineBytes(4096, (lines) => {
+  told = lines.toString();
+});
+
+/** The JSON line of a record, as text. @param wallMs whole ms since 1970 @param iso its time as RFC 3339 */
 export function recordLine(r: ExchangeRecord, wallMs: number, iso = false): string {
-  return (
-    `{"level":${levelOf(r)},"time":${wallText(wallMs, iso)},"requestId":"${r.requestId}",${courseText(r)}${usageText(r)}` +
-    `"savedNanoUsd":${wholeText(r.savedNanoUsd)},${rareText(r)}${r.digest}${beforeDuration[r.priority]}${thousandthsText(r.durationMs)}` +
-    elsewhereText(r) +
-    givenIdsText(r)
-  );
+  putRecord(alone, r, wallMs, iso);
+  alone.flush();
+  return told;
 }
 
 /** The documented property of a pino logger that holds its stream. */
 interface WithStream {
-  readonly [pino.symbols.streamSym]: { write(line: string): void };
+  readonly [pino.symbols.streamSym]: LogStream;
 }
 
 /** Writes records to the stream of the log. */
@@ -196,6 +270,8 @@ export function createLineWriter(log: Log, form: LineForm): (record: ExchangeRec
   };
   return (record, wallMs) => {
     if (!log.isLevelEnabled(levelNames[levelOf(record)]) || isLeftOut(record)) return;
-    stream.write(form.terminal ? terminalLine(record, wallMs) : recordLine(record, wallMs, form.iso));
+    if (form.terminal) stream.write(terminalLine(record, wallMs));
+    else if (stream.lines === undefined) stream.write(recordLine(record, wallMs, form.iso));
+    else putRecord(stream.lines, record, wallMs, form.iso);
   };
 }

@@ -1,7 +1,8 @@
 /** The log: JSON lines on standard output, written in the background. */
 
 import { pino } from 'pino';
-import type { Log } from '../base/log.ts';
+import { createLineBytes } from '../base/line-bytes.ts';
+import type { Log, LogStream } from '../base/log.ts';
 import type { ObserveSettings } from './settings.ts';
 
 /** Size of the buffer that lines are collected in before a write. */
@@ -85,26 +86,12 @@ export function createLog(
   iso = false,
 ): LogSink {
   const sink = typeof to === 'object' ? to : openFile(to);
-  // Lines are buffered here, since pino's destination would measure everything it holds again for each line; and as
-  // bytes, since a string of joined lines would be copied twice more.
-  let gathered = Buffer.allocUnsafeSlow(gatherMaxBytes);
-  let length = 0;
-  const flush = (): void => {
-    if (length === 0) return;
-    sink.pass(gathered.subarray(0, length));
-    gathered = Buffer.allocUnsafeSlow(gatherMaxBytes);
-    length = 0;
-  };
-  const write = (line: string): void => {
-    // A UTF-16 code unit takes at most three bytes in UTF-8.
-    const mostBytes = line.length * 3;
-    if (length + mostBytes > gatherMaxBytes) flush();
-    if (mostBytes > gatherMaxBytes) sink.pass(Buffer.from(line));
-    else length += gathered.write(line, length);
-  };
+  // Lines are gathered here, since pino's destination would measure everything it holds again for each line.
+  const lines = createLineBytes(gatherMaxBytes, sink.pass);
   const timestamp = iso ? pino.stdTimeFunctions.isoTime : true;
-  const log = pino({ level, base: null, timestamp }, { write });
-  const timer = setInterval(flush, flushEveryMs);
+  const stream: LogStream = { write: lines.text, lines };
+  const log = pino({ level, base: null, timestamp }, stream);
+  const timer = setInterval(lines.flush, flushEveryMs);
   timer.unref();
   return {
     log,
@@ -112,10 +99,10 @@ export function createLog(
       log.level = next;
     },
     pass: sink.pass,
-    flush,
+    flush: lines.flush,
     async close() {
       clearInterval(timer);
-      flush();
+      lines.flush();
       await sink.close();
     },
   };
