@@ -32,16 +32,22 @@ const unitMaxBytes = 3;
 
 /**
  * @param maxBytes gathered at most
- * @param pass takes them: whole lines, unless one is longer than `maxBytes`
+ * @param pass takes them, and the buffer they are in: whole lines, unless one is longer than `maxBytes`
+ * @param again a buffer of `maxBytes` that nobody needs any more
  */
-export function createLineBytes(maxBytes: number, pass: (lines: Buffer) => void): LineBytes {
-  let bytes = Buffer.allocUnsafeSlow(maxBytes);
+export function createLineBytes(
+  maxBytes: number,
+  pass: (lines: Buffer) => void,
+  again: () => Buffer | undefined = () => undefined,
+): LineBytes {
+  const next = (): Buffer => again() ?? Buffer.allocUnsafeSlow(maxBytes);
+  let bytes = next();
   let length = 0;
 
   const flush = (): void => {
     if (length === 0) return;
     pass(bytes.subarray(0, length));
-    bytes = Buffer.allocUnsafeSlow(maxBytes);
+    bytes = next();
     length = 0;
   };
 

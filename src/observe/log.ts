@@ -8,6 +8,9 @@ import type { ObserveSettings } from './settings.ts';
 /** Size of the buffer that lines are collected in before a write. */
 const gatherMaxBytes = 64 * 1024;
 
+/** Buffers that wait to be used again, at most. */
+const freeMax = 4;
+
 /** Interval at which a partly filled buffer is written. */
 const flushEveryMs = 250;
 
@@ -35,6 +38,8 @@ export interface LogSink {
 /** Takes lines. */
 export interface LineSink {
   pass(lines: Buffer): void;
+  /** What lines were gathered in that are written by now, to gather others in; undefined: there is none. */
+  written?(): Buffer | undefined;
   /** Waits until they are written, for at most a few seconds. */
   close(): Promise<void>;
 }
@@ -59,9 +64,23 @@ function openFile(fd: number | string): LineSink {
   destination.on('write', () => {
     destination.flushSync = flushSync;
   });
+  // V8 collects garbage the sooner the more memory beside its heap is taken: buffers are used again and again.
+  let passed: ArrayBufferLike[] = [];
+  let free: ArrayBufferLike[] = [];
+  destination.on('drain', () => {
+    free = passed.slice(0, freeMax);
+    passed = [];
+  });
   return {
-    // In buffer mode it takes a Buffer, although its type says string.
-    pass: (lines) => void destination.write(lines as unknown as string),
+    pass(lines) {
+      if (lines.buffer.byteLength === gatherMaxBytes) passed.push(lines.buffer);
+      // In buffer mode it takes a Buffer, although its type says string.
+      destination.write(lines as unknown as string);
+    },
+    written() {
+      const next = free.pop();
+      return next === undefined ? undefined : Buffer.from(next);
+    },
     async close() {
       // Not written synchronously: that would overtake a write in flight.
       await new Promise<void>((resolve) => {
@@ -87,7 +106,7 @@ export function createLog(
 ): LogSink {
   const sink = typeof to === 'object' ? to : openFile(to);
   // Lines are gathered here, since pino's destination would measure everything it holds again for each line.
-  const lines = createLineBytes(gatherMaxBytes, sink.pass);
+  const lines = createLineBytes(gatherMaxBytes, sink.pass, sink.written);
   const timestamp = iso ? pino.stdTimeFunctions.isoTime : true;
   const stream: LogStream = { write: lines.text, lines };
   const log = pino({ level, base: null, timestamp }, stream);

@@ -78,3 +78,27 @@ test('what room was made for is passed on as one', () => {
     'four\n',
   ]);
 });
+
+test('a buffer that nobody needs any more is used again, from its beginning', () => {
+  const passed: Buffer[] = [];
+  let free: Buffer | undefined;
+  const to = createLineBytes(
+    16,
+    (lines) => void passed.push(lines),
+    () => {
+      const next = free;
+      free = undefined;
+      return next;
+    },
+  );
+  const first = Buffer.alloc(16, '#');
+  to.text('one\n');
+  free = first;
+  to.flush();
+  to.text('two\n');
+  to.flush();
+  to.text('three\n');
+  to.flush();
+  expect(passed.map(String)).toEqual(['one\n', 'two\n', 'three\n']);
+  expect(passed.map(({ buffer }) => buffer === first.buffer)).toEqual([false, true, false]);
+});
