@@ -16,7 +16,7 @@ import { type Comparison, compare, quantile } from '../load/stats.ts';
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '15' },
+    rounds: { type: 'string', default: '24' },
     'round-ms': { type: 'string', default: '1500' },
     connections: { type: 'string', default: '32' },
     // Traces a second. A busy machine answers fewer requests in a second, so that a larger share of them is traced.
@@ -27,6 +27,8 @@ const { values } = parseArgs({
 const [rounds, roundMs, connections] = [values.rounds, values['round-ms'], values.connections].map(
   Number,
 ) as [number, number, number];
+/** Rounds that two processes serve before others take their place. */
+const pairsOfProcesses = 4;
 /** Until everything that a round left behind is written. */
 const settleMs = 800;
 /** Memory that only a start needs has been returned by then. */
@@ -74,37 +76,46 @@ async function round(peers: Peers, server: Server, mode: LoadOrder['mode']): Pro
   return used / report.requests;
 }
 
-/** Rounds in pairs, A B, B A, …, so that drift of the machine affects both equally. */
+/**
+ * Rounds in pairs, A B, B A, …, so that drift of the machine affects both equally; and with new processes every few
+ * pairs, since two processes of the same program differ by some percent as long as they live.
+ */
 async function against(peers: Peers, way: keyof typeof ways, mode: LoadOrder['mode']): Promise<Comparison> {
-  const servers = [await start(peers, 'off'), await start(peers, way)] as const;
-  try {
-    for (const server of servers) await round(peers, server, mode);
-    const pairs: [number, number][] = [];
-    for (let i = 0; i < rounds; i++) {
-      const measured: [number, number] = [0, 0];
-      for (const at of i % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const))
-        measured[at] = await round(peers, servers[at], mode);
-      pairs.push(measured);
+  const pairs: [number, number][] = [];
+  while (pairs.length < rounds) {
+    // Which of them starts first changes, too.
+    const order = (pairs.length / pairsOfProcesses) % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const);
+    const servers: Server[] = [];
+    try {
+      for (const at of order) servers[at] = await start(peers, at === 0 ? 'off' : way);
+      const measure = async (at: 0 | 1): Promise<number> => round(peers, servers[at] as Server, mode);
+      for (const at of [...order, ...order]) await measure(at);
+      for (let i = 0; i < pairsOfProcesses && pairs.length < rounds; i++) {
+        const measured: [number, number] = [0, 0];
+        for (const at of i % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const))
+          measured[at] = await measure(at);
+        pairs.push(measured);
+      }
+    } finally {
+      for (const server of servers) await server?.stop();
     }
-    const result = compare(pairs);
-    // Other work on the machine only ever adds CPU time: the least disturbed quarter of the rounds says most.
-    const [off, on] = ([0, 1] as const).map((at) =>
-      quantile(
-        pairs.map((pair) => pair[at]),
-        0.25,
-      ),
-    ) as [number, number];
-    say(
-      `${mode}: least disturbed quarter ${on.toFixed(1)} µs, off ${off.toFixed(1)} µs, ratio ${(on / off).toFixed(3)}`,
-    );
-    say(
-      `${mode}: ${way} ${result.sidegate.toFixed(1)} µs, off ${result.floor.toFixed(1)} µs, ratio ` +
-        `${result.ratio.toFixed(3)} (${result.ratioLow.toFixed(3)}–${result.ratioHigh.toFixed(3)})`,
-    );
-    return result;
-  } finally {
-    for (const server of servers) await server.stop();
   }
+  const result = compare(pairs);
+  // Other work on the machine only ever adds CPU time: the least disturbed quarter of the rounds says most.
+  const [off, on] = ([0, 1] as const).map((at) =>
+    quantile(
+      pairs.map((pair) => pair[at]),
+      0.25,
+    ),
+  ) as [number, number];
+  say(
+    `${mode}: least disturbed quarter ${on.toFixed(1)} µs, off ${off.toFixed(1)} µs, ratio ${(on / off).toFixed(3)}`,
+  );
+  say(
+    `${mode}: ${way} ${result.sidegate.toFixed(1)} µs, off ${result.floor.toFixed(1)} µs, ratio ` +
+      `${result.ratio.toFixed(3)} (${result.ratioLow.toFixed(3)}–${result.ratioHigh.toFixed(3)})`,
+  );
+  return result;
 }
 
 async function idleMb(peers: Peers): Promise<Comparison> {
