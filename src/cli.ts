@@ -234,12 +234,15 @@ async function serve(
   });
   // What is waited for from here on may rest on timers and threads that keep no process alive.
   const alive = setInterval(() => {}, 1000);
-  say(sink.log, 'draining');
-  watcher?.close();
-  await sidecar.drain();
-  say(sink.log, 'stopped');
-  await sink.close();
-  clearInterval(alive);
+  try {
+    say(sink.log, 'draining');
+    watcher?.close();
+    await sidecar.drain();
+    say(sink.log, 'stopped');
+    await sink.close();
+  } finally {
+    clearInterval(alive);
+  }
   return 0;
 }
 

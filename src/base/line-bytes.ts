@@ -7,6 +7,8 @@
 export interface LineBytes {
   /** Makes room for so many bytes, and passes on what is there if need be. */
   reserve(most: number): void;
+  /** Takes back what was put since room was made, and still is there. */
+  undo(): void;
   /** Any text; makes room itself. */
   text(text: string): void;
   /** What is known as bytes. */
@@ -31,8 +33,8 @@ const point = 46;
 const unitMaxBytes = 3;
 
 /**
- * @param maxBytes gathered at most
- * @param pass takes them, and the buffer they are in: whole lines, unless one is longer than `maxBytes`
+ * @param maxBytes gathered at most, unless room was made for more
+ * @param pass takes them, and the buffer they are in: whole lines, where room was made for each
  * @param again a buffer of `maxBytes` that nobody needs any more
  */
 export function createLineBytes(
@@ -43,15 +45,17 @@ export function createLineBytes(
   const next = (): Buffer => again() ?? Buffer.allocUnsafeSlow(maxBytes);
   let bytes = next();
   let length = 0;
+  let begun = 0;
 
   const flush = (): void => {
     if (length === 0) return;
     pass(bytes.subarray(0, length));
     bytes = next();
     length = 0;
+    begun = 0;
   };
 
-  const reserve = (most: number): void => {
+  const makeRoom = (most: number): void => {
     if (length + most > bytes.length) flush();
     if (most > bytes.length) bytes = Buffer.allocUnsafeSlow(most);
   };
@@ -92,9 +96,15 @@ export function createLineBytes(
   const isPlain = (value: number): boolean => value >= 0 && value <= Number.MAX_SAFE_INTEGER;
 
   return {
-    reserve,
+    reserve(most) {
+      makeRoom(most);
+      begun = length;
+    },
+    undo() {
+      length = begun;
+    },
     text(text) {
-      reserve(text.length * unitMaxBytes);
+      makeRoom(text.length * unitMaxBytes);
       length += bytes.write(text, length);
     },
     piece(piece) {

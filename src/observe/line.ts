@@ -239,6 +239,16 @@ function putRecord(to: LineBytes, r: ExchangeRecord, wallMs: number, iso: boolea
   putGivenIds(to, r, providerId);
 }
 
+/** A record that makes it fail leaves no half of a line before the next. */
+function putWhole(to: LineBytes, r: ExchangeRecord, wallMs: number, iso: boolean): void {
+  try {
+    putRecord(to, r, wallMs, iso);
+  } catch (cause) {
+    to.undo();
+    throw cause;
+  }
+}
+
 let told = '';
 const alone = createLineBytes(4096, (lines) => {
   told = lines.toString();
@@ -246,7 +256,7 @@ const alone = createLineBytes(4096, (lines) => {
 
 /** The JSON line of a record, as text. @param wallMs whole ms since 1970 @param iso its time as RFC 3339 */
 export function recordLine(r: ExchangeRecord, wallMs: number, iso = false): string {
-  putRecord(alone, r, wallMs, iso);
+  putWhole(alone, r, wallMs, iso);
   alone.flush();
   return told;
 }
@@ -272,6 +282,6 @@ export function createLineWriter(log: Log, form: LineForm): (record: ExchangeRec
     if (!log.isLevelEnabled(levelNames[levelOf(record)]) || isLeftOut(record)) return;
     if (form.terminal) stream.write(terminalLine(record, wallMs));
     else if (stream.lines === undefined) stream.write(recordLine(record, wallMs, form.iso));
-    else putRecord(stream.lines, record, wallMs, form.iso);
+    else putWhole(stream.lines, record, wallMs, form.iso);
   };
 }

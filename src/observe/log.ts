@@ -38,8 +38,12 @@ export interface LogSink {
 /** Takes lines. */
 export interface LineSink {
   pass(lines: Buffer): void;
-  /** What lines were gathered in that are written by now, to gather others in; undefined: there is none. */
-  written?(): Buffer | undefined;
+  /** Buffers that go round: only this log writes to them. */
+  readonly own?: {
+    pass(lines: Buffer): void;
+    /** One that was passed and is written by now, to gather others in; undefined: there is none. */
+    written(): Buffer | undefined;
+  };
   /** Waits until they are written, for at most a few seconds. */
   close(): Promise<void>;
 }
@@ -64,22 +68,27 @@ function openFile(fd: number | string): LineSink {
   destination.on('write', () => {
     destination.flushSync = flushSync;
   });
+  // In buffer mode it takes a Buffer, although its type says string.
+  const pass = (lines: Buffer): void => void destination.write(lines as unknown as string);
   // Buffers are used again: V8's threads free each new one, which doubled their CPU time under load.
   let passed: ArrayBufferLike[] = [];
   let free: ArrayBufferLike[] = [];
   destination.on('drain', () => {
-    free = passed.slice(0, freeMax);
+    free = passed;
     passed = [];
   });
   return {
-    pass(lines) {
-      if (lines.buffer.byteLength === gatherMaxBytes) passed.push(lines.buffer);
-      // In buffer mode it takes a Buffer, although its type says string.
-      destination.write(lines as unknown as string);
-    },
-    written() {
-      const next = free.pop();
-      return next === undefined ? undefined : Buffer.from(next);
+    pass,
+    own: {
+      pass(lines) {
+        // Nothing may ever be written: only so many are remembered.
+        if (lines.buffer.byteLength === gatherMaxBytes && passed.length < freeMax) passed.push(lines.buffer);
+        pass(lines);
+      },
+      written() {
+        const next = free.pop();
+        return next === undefined ? undefined : Buffer.from(next);
+      },
     },
     async close() {
       // Not written synchronously: that would overtake a write in flight.
@@ -106,7 +115,7 @@ export function createLog(
 ): LogSink {
   const sink = typeof to === 'object' ? to : openFile(to);
   // Lines are gathered here, since pino's destination would measure everything it holds again for each line.
-  const lines = createLineBytes(gatherMaxBytes, sink.pass, sink.written);
+  const lines = createLineBytes(gatherMaxBytes, sink.own?.pass ?? sink.pass, sink.own?.written);
   const timestamp = iso ? pino.stdTimeFunctions.isoTime : true;
   const stream: LogStream = { write: lines.text, lines };
   const log = pino({ level, base: null, timestamp }, stream);

@@ -18,7 +18,7 @@ const whole = fc.oneof(
   fc.constantFrom(0, 9, 10, 999_999_999, 1e9, 1e9 + 1, 1e18),
 );
 
-test('numbers are written as `toFixed` writes them', () => {
+test('numbers are written as `toFixed` writes them, thousandths to the nearest', () => {
   const number = (put: 'whole' | 'dollars' | 'thousandths', value: number) => told((to) => to[put](value));
   fc.assert(
     fc.property(whole, fc.boolean(), (value, below) => {
@@ -60,6 +60,18 @@ test('pieces stand in their order, however often the buffer is full', () => {
       expect(text).toBe(pieces.map(([, part]) => part).join(''));
     }),
   );
+});
+
+test('what was begun can be taken back', () => {
+  const text = told((to) => {
+    to.text('one ');
+    to.reserve(20);
+    to.ascii('half of');
+    to.undo();
+    to.reserve(4);
+    to.ascii('two');
+  }, 16);
+  expect(text).toBe('one two');
 });
 
 test('what room was made for is passed on as one', () => {

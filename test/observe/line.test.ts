@@ -3,9 +3,24 @@ import fc from 'fast-check';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { nothingBilled } from '../../src/count/usage.ts';
+import type { AttemptStep } from '../../src/exchange/attempt-step.ts';
 import { findingsText, piiKinds } from '../../src/native/pii.ts';
 import { createLineWriter, levelOf, recordLine } from '../../src/observe/line.ts';
 import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/record.ts';
+
+const stepWith = (providerRequestId: string): AttemptStep => ({
+  target: 'a/b',
+  model: 'b',
+  outcome: 'ok',
+  cause: '',
+  called: true,
+  status: 200,
+  error: '',
+  providerRequestId,
+  sentMs: 0,
+  durationMs: 1,
+  ttftMs: 1,
+});
 
 test('the log line contains the record, whatever its strings contain', () => {
   const text = fc.string({ unit: 'binary' });
@@ -57,20 +72,22 @@ test('the log line contains the record, whatever its strings contain', () => {
     // A line tells µs.
     durationMs: count.map((us) => us / 1000),
     upstreamMs: count,
-    // A stored answer has neither.
-    ttftMs: fc.constant(0),
-    interTokenMs: fc.constant(0),
+    ttftMs: count,
+    interTokenMs: count,
     traceId: fc.constantFrom('', 'ab'.repeat(16)),
     clientRequestId: fc.constantFrom('', 'app-1'),
     parentSpanId: fc.constant(''),
     traceSampled: fc.constant(false),
     passedMs: fc.constant([]),
     startedMs: count,
-    steps: fc.constant([]),
+    steps: fc.constantFrom([], ['prov-1'].map(stepWith), ['', 'prov-2'].map(stepWith)),
     charges: fc.constant([]),
     limits: fc.constant([]),
   });
-  const shows = (record: ExchangeRecord, wallMs: number): void => {
+  const shows = (given: ExchangeRecord, wallMs: number): void => {
+    // A stored answer has neither.
+    const stored = given.queuedMs === 0 && given.upstreamMs === 0;
+    const record = stored ? { ...given, ttftMs: 0, interTokenMs: 0 } : given;
     const line = recordLine(record, wallMs);
     const {
       findings,
@@ -80,7 +97,7 @@ test('the log line contains the record, whatever its strings contain', () => {
       startedMs: _s,
       finish: _f,
       passedMs: _p,
-      steps: _t,
+      steps,
       charges: _c,
       limits: _l,
       ...rest
@@ -92,7 +109,7 @@ test('the log line contains the record, whatever its strings contain', () => {
       ...rest,
       scrubbed: findingsText(findings),
       scrubbedReply: findingsText(replyFindings),
-      providerRequestId: '',
+      providerRequestId: steps.at(-1)?.providerRequestId ?? '',
       costUsd: record.costNanoUsd / 1e9,
     });
   };
@@ -137,4 +154,17 @@ test('a share of the lines of requests that went well is spread evenly, and no f
   form.share = 1;
   write(recordOf(200), 1);
   expect(written).toHaveLength(226);
+});
+
+test('a record that can’t be told leaves no half of a line', () => {
+  const whole = createRecord(
+    { id: 'r', startedMs: 0, endpoint: { name: 'chat' } },
+    noCourse,
+    { status: 200 },
+    nothingBilled,
+    1,
+  );
+  const broken = { ...whole, savedNanoUsd: undefined } as unknown as ExchangeRecord;
+  expect(() => recordLine(broken, 1)).toThrow();
+  expect(JSON.parse(recordLine(whole, 1)).requestId).toBe('r');
 });
