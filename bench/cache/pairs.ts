@@ -24,7 +24,7 @@ export interface Pair {
 }
 
 /** Pairs of each kind a line of some six wordings gives, for each value of its slots up to a bound. */
-const perLine: Readonly<Record<Split, number>> = { train: 8, tune: 9, report: 9, earlier: 9 };
+const perLine: Readonly<Record<Split, number>> = { train: 8, tune: 9, report: 9, earlier: 9, far: 9 };
 
 /** What the values of a line's slots multiply its pairs by, at most. */
 const valuesMax = 3;
@@ -196,7 +196,7 @@ function hash(text: string): number {
 
 /** Pairs of our own groups, by split; no pair twice, and none to train on with a question of the other splits. */
 export function ownPairs(seed: number): Record<Split, Pair[]> {
-  const out: Record<Split, Pair[]> = { train: [], tune: [], report: [], earlier: [] };
+  const out: Record<Split, Pair[]> = { train: [], tune: [], report: [], earlier: [], far: [] };
   // Random numbers of its own for each domain: its pairs stay the same whatever is written on others.
   const byDomain = new Map<string, Random>();
   for (const family of readFamilies()) {

@@ -39,7 +39,7 @@ const families = readFamilies();
 console.log(JSON.stringify(countGroups(families)));
 const own = ownPairs(1);
 write('train', open === undefined ? own.train : [...own.train, ...publicPairs(open, 2)]);
-for (const split of ['tune', 'report', 'earlier'] as const) write(split, own[split]);
+for (const split of ['tune', 'report', 'earlier', 'far'] as const) write(split, own[split]);
 const talks = talkPairs(3);
 writeFileSync(join(out, 'talks.jsonl'), `${talks.map((pair) => JSON.stringify(pair)).join('\n')}\n`);
 writeFileSync(join(out, 'features.json'), JSON.stringify(features));
