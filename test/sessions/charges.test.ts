@@ -199,22 +199,23 @@ describe('budgets and limits', () => {
     const [one, other] = [await startSessions(upstream, shared), await startSessions(upstream, shared)];
     const client = connect(one.url, larger);
     await client.open;
-    // At once: the second and third are used while the first is asked for.
-    for (let reply = 0; reply < 3; reply++) client.socket.send(JSON.stringify(usage(5000, 1000)));
+    // At once: the second and third are used while the first is asked for. They and the next fit into an equal part of the
+    // limit, which serves where Redis answers too late, as on a busy machine.
+    for (let reply = 0; reply < 3; reply++) client.socket.send(JSON.stringify(usage(1000, 1000)));
     for (let reply = 0; reply < 3; reply++) await client.next(isDone);
     expect(client.socket.readyState).toBe(client.socket.OPEN);
-    client.socket.send(JSON.stringify(usage(30_000, 1000)));
+    client.socket.send(JSON.stringify(usage(40_000, 1000)));
     expect((await client.closed)[0]).toBe(1008);
     expect(await one.recordWhere(({ status }) => status === 101)).toMatchObject({
-      inputTokens: 45_000,
+      inputTokens: 43_000,
       outputTokens: 4000,
       stopped: true,
     });
-    // 49,000 are used, of which the other pod hears.
+    // 47,000 are used, of which the other pod hears.
     await expect
       .poll(() => connect(other.url, larger).outcome, { timeout: 20_000, interval: 500 })
       .toBe('rate_limited');
-    expect(await used(one.adminUrl)).toBeCloseTo(49_000, -2);
+    expect(await used(one.adminUrl)).toBeCloseTo(47_000, -2);
   });
 
   test('within a reply, what was reserved is charged; of a reply that tells nothing, too', async () => {
