@@ -1,11 +1,12 @@
 /** A large body is inspected and translated in a thread: the main one is never held for long. */
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Shape, shapes } from '../growth/shapes.ts';
-import { openSocket, readAll } from '../support/client.ts';
+import { openSocket } from '../support/client.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
-import { longestTurn } from '../support/time.ts';
+import { longestTurn, shortest } from '../support/time.ts';
 
 /** What no request may exceed. */
 const turnMaxMs = 50;
@@ -48,15 +49,27 @@ afterAll(async () => {
   server.close();
 });
 
-/** Posts a body, and gives the status. */
+/** Posts a body, and gives the status. The rest of the reply isn't looked at: that would take a part of the turn. */
 async function post(path: string, body: Buffer): Promise<string> {
   const socket = await openSocket(sidecar.url);
   socket.write(
     `POST ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`,
   );
   socket.write(body);
-  return (await readAll(socket)).slice(9, 12);
+  const [head] = await once(socket, 'data');
+  socket.resume();
+  await once(socket, 'close');
+  return head.toString('latin1', 9, 12);
 }
+
+/** The longest turn while a request is served, and answered with this status. */
+const turnOf = (path: string, body: Buffer, status: string): Promise<number> =>
+  shortest(turnMaxMs, async () => {
+    const posted = post(path, body);
+    const turn = await longestTurn(posted);
+    expect(await posted).toBe(status);
+    return turn;
+  });
 
 const bodyOf = ({ body }: Shape, bytes: number, model: string): Buffer => {
   const unit = JSON.stringify(body(1000)).length / 1000;
@@ -108,33 +121,19 @@ const large = [
 test.each(large.map(([shape, ...asked]) => [shape.name, shape, ...asked] as const))(
   'H12, row 36: %s',
   async (_, shape, bytes, path, model) => {
-    const body = bodyOf(shape, bytes, model);
     received = 0;
-    // The first request starts the thread, and a collection of garbage may fall into one of them.
-    const turns: number[] = [];
-    for (let i = 0; i < 2; i++) {
-      const posted = post(path, body);
-      turns.push(await longestTurn(posted));
-      expect(await posted).toBe('400');
-    }
-    expect(received).toBe(2);
-    expect(Math.min(...turns)).toBeLessThan(turnMaxMs);
+    const turn = await turnOf(path, bodyOf(shape, bytes, model), '400');
+    expect(received).toBeGreaterThan(0);
+    expect(turn).toBeLessThan(turnMaxMs);
   },
 );
 
-/** Bytes of a reply, the status it comes with, and the longest turn meanwhile. */
-async function turnOf(reply: string, path: string, asked: object): Promise<readonly [string, number]> {
+/** The longest turn while a request is served that the provider answers so. */
+async function turnWith(reply: string, path: string, asked: object): Promise<number> {
   answer = Buffer.from(reply);
-  const turns: number[] = [];
-  let status = '';
-  // The first request starts the thread.
-  for (let i = 0; i < 2; i++) {
-    const posted = post(path, Buffer.from(JSON.stringify(asked)));
-    turns.push(await longestTurn(posted));
-    status = await posted;
-  }
+  const turn = await turnOf(path, Buffer.from(JSON.stringify(asked)), '200');
   answer = null;
-  return [status, Math.min(...turns)];
+  return turn;
 }
 
 test('H12: embeddings of 20 MB, translated', async () => {
@@ -142,15 +141,13 @@ test('H12: embeddings of 20 MB, translated', async () => {
   const texts = Array.from({ length: 100 }, (_, i) => `text ${i}`);
   const reply = `{"embeddings":[${Array(100).fill(vector).join()}],"pad":[${'1,'.repeat(9_000_000)}1]}`;
   const asked = { model: 'gemini', input: texts, encoding_format: 'float' };
-  const [status, turn] = await turnOf(reply, '/v1/embeddings', asked);
-  expect(status).toBe('200');
+  const turn = await turnWith(reply, '/v1/embeddings', asked);
   expect(turn).toBeLessThan(turnMaxMs);
 });
 
 test('H12: a reply of 20 MB of numbers without text, that says nothing of tokens', async () => {
   const asked = { model: 'openai', input: 'Hi' };
-  const [status, turn] = await turnOf(`{"data":[${'1,'.repeat(10_000_000)}1]}`, '/v1/embeddings', asked);
-  expect(status).toBe('200');
+  const turn = await turnWith(`{"data":[${'1,'.repeat(10_000_000)}1]}`, '/v1/embeddings', asked);
   expect(turn).toBeLessThan(turnMaxMs);
 });
 
@@ -158,8 +155,7 @@ test('H12: a reply of 40 MB to a request whose values are masked', async () => {
   const asked = { model: 'openai', messages: [{ role: 'user', content: 'Write to ann@example.com' }] };
   const message = { role: 'assistant', content: 'word [ '.repeat(6_000_000) };
   const reply = { id: 'i', model: 'm', choices: [{ index: 0, message, finish_reason: 'stop' }] };
-  const [status, turn] = await turnOf(JSON.stringify(reply), '/v1/chat/completions', asked);
-  expect(status).toBe('200');
+  const turn = await turnWith(JSON.stringify(reply), '/v1/chat/completions', asked);
   expect(turn).toBeLessThan(turnMaxMs);
 });
 
@@ -174,17 +170,9 @@ test.each([
   ['that is slow to search', '/v1/chat/completions', { content: '4 (4 ('.repeat(100_000) }],
 ])('H12: a reply %s', async (_, path, said) => {
   const choices = [{ index: 0, message: { role: 'assistant', ...said }, finish_reason: 'stop' }];
-  answer = Buffer.from(JSON.stringify({ id: 'i', object: 'chat.completion', model: 'm', choices }));
+  const reply = { id: 'i', object: 'chat.completion', model: 'm', choices };
   const asked = { model: 'openai', max_tokens: 9, messages: [{ role: 'user', content: 'Hi' }] };
-  const body = Buffer.from(JSON.stringify(asked));
-  const turns: number[] = [];
-  for (let i = 0; i < 2; i++) {
-    const posted = post(path, body);
-    turns.push(await longestTurn(posted));
-    expect(await posted).toBe('200');
-  }
-  answer = null;
-  expect(Math.min(...turns)).toBeLessThan(turnMaxMs);
+  expect(await turnWith(JSON.stringify(reply), path, asked)).toBeLessThan(turnMaxMs);
 });
 
 test('H12: a request for a response with 200,000 members of metadata, which its reply would repeat', async () => {
@@ -201,8 +189,7 @@ test('H12: a request for a response with 200,000 members of metadata, which its 
     stop_reason: 'end_turn',
     usage,
   };
-  const [status, turn] = await turnOf(JSON.stringify(message), '/v1/responses', asked);
-  expect(status).toBe('200');
+  const turn = await turnWith(JSON.stringify(message), '/v1/responses', asked);
   expect(turn).toBeLessThan(turnMaxMs);
 });
 

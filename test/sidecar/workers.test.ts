@@ -212,7 +212,7 @@ describe('idempotency keys', () => {
   });
 
   test('of 200 requests with one key over both workers, one reaches the provider', async () => {
-    const pair = await startPair([good]);
+    const pair = await startPair([good], { replay: { joinersMax: 200 } });
     const client = pair.many(40);
     const all = await Promise.all(Array.from({ length: 200 }, () => client({ headers })));
     expect([count(all, 200), workersOf(all), pair.upstream.calls.length]).toEqual([200, 2, 1]);
