@@ -21,7 +21,7 @@ export interface Worked<Output> {
 export interface Job {
   /** URL of the module. */
   readonly module: string;
-  readonly body: Uint8Array;
+  readonly body: Uint8Array<ArrayBuffer>;
   readonly input: unknown;
 }
 

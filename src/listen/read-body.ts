@@ -1,7 +1,7 @@
 /** Reads the body of a request from Node's server. */
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../base/errors.ts';
-import { Gather } from '../base/gather.ts';
+import { Gather, releasePiece } from '../base/gather.ts';
 import { tooLarge } from './check-head.ts';
 import type { Incoming } from './incoming.ts';
 
@@ -23,6 +23,7 @@ export function readBody(
     if (gathered.length + chunk.length > maxBytes) return give(tooLarge(maxBytes));
     if (!incoming.hold(chunk.length)) return give(crowded());
     gathered.push(chunk);
+    releasePiece(chunk);
   };
   req.on('data', take);
   req.on('end', () => {
