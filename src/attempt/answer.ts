@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { WebSocket } from 'ws';
 import type { Refusal } from '../base/errors.ts';
 import type { KnownTokens } from '../dialects/reading.ts';
+import type { TakeChunk } from '../exchange/chunks.ts';
 import type { ReplyFacts } from '../native/reply.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Trail } from './trail.ts';
@@ -46,8 +47,8 @@ export interface AttemptFailure {
 
 /** A stream as it is passed on to the client. */
 export interface AnswerStream {
-  /** The next bytes; null at the end. Never rejects. */
-  next(): Promise<Buffer | null>;
+  /** Hands over the next bytes, now or once they are here; null at the end. One call at a time, and none after the end. */
+  next(take: TakeChunk): void;
   /** After the end: why it was cut off; null: it is complete. */
   readonly refusal: Refusal | null;
   /** After the end: the client left first. */

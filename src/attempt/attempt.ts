@@ -364,6 +364,7 @@ function answer(state: WalkState, index: number, openCall: OpenCall, result: Ans
       endCall(openCall, outcome, label, result.stream.scanner.facts(), deps, endMs);
     },
     idempotent: exchange.headers['idempotency-key'] !== undefined,
+    onDefect: (cause) => deps.telemetry.defect(exchange.id, cause),
     restart: !restarts
       ? null
       : (failure) => {

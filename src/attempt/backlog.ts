@@ -1,9 +1,12 @@
 /** Chunks between a provider that sends and whoever reads at another pace. */
+import type { TakeChunk } from '../exchange/chunks.ts';
+
+/** What nobody has read yet, and who waits for more. */
 export class Backlog {
   /** Bytes that nobody has read. */
   bytes = 0;
   #chunks: Buffer[] = [];
-  #wake: ((chunk: Buffer | null) => void) | null = null;
+  #wake: TakeChunk | null = null;
 
   /** Adds a chunk, or hands it to whoever waits for one. */
   push(chunk: Buffer): void {
@@ -26,16 +29,15 @@ export class Backlog {
     return all;
   }
 
-  /** The next chunk to come; null: `close` was first. One at a time. */
-  next(): Promise<Buffer | null> {
-    return new Promise((wake) => {
-      this.#wake = wake;
-    });
+  /** Waits for the next chunk to come; null: `close` was first. One at a time. */
+  wait(take: TakeChunk): void {
+    this.#wake = take;
   }
 
   /** Nothing more comes. */
   close(): void {
-    this.#wake?.(null);
+    const wake = this.#wake;
     this.#wake = null;
+    wake?.(null);
   }
 }

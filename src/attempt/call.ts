@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { statedErrorIn } from '../dialects/fault.ts';
 import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../dialects/reading.ts';
 import type { UpstreamRequest } from '../dialects/wire.ts';
+import type { TakeChunk } from '../exchange/chunks.ts';
 import { isReused, type ReplyHandler, type Sending } from '../upstream/sending.ts';
 import { flowBytes, joinStreams, leaveStreams, textBytes } from '../upstream/shares.ts';
 import type { Provider } from '../upstream/target.ts';
@@ -34,8 +35,7 @@ import { asStatus } from './whole.ts';
 /** How long a connection may stay open after a stream's last event before it is aborted. */
 const lingerMs = 1000;
 /** If the last event ends in CR, its LF may still be on the way. */
-const carriageReturn = 13;
-const tornEndMs = 20;
+const [carriageReturn, tornEndMs] = [13, 20];
 
 /**
  * Sends one request. Resolves with a whole reply, the beginning of a stream or a failure; never rejects.
@@ -261,6 +261,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     const full = this.#holding.flow(heldBack ? chunk.length : null, scanner.heldBytes, this.#terms.bounds);
     if (full !== null) return this.#fail(full);
     if (output !== null) this.#queue(output);
+    if (this.#phase === 'done') return; // Stopped by whoever took it.
     this.#head?.push(chunk);
     if (scanner.broken !== null) return this.#break(scanner.broken);
     if (this.#phase === 'holding') {
@@ -312,11 +313,11 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     }
   }
 
-  next(): Promise<Buffer | null> {
+  next(take: TakeChunk): void {
     const all = this.#backlog.take();
-    if (all === null) return this.#phase === 'done' ? Promise.resolve(null) : this.#backlog.next();
+    if (all === null) return this.#phase === 'done' ? take(null) : this.#backlog.wait(take);
     if (this.#paused) this.#resume();
-    return Promise.resolve(all);
+    take(all);
   }
 
   #resume(): void {

@@ -2,6 +2,7 @@
 import { type Cancellation, cancelRefusal } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
 import type { Dialect } from '../dialects/dialect.ts';
+import type { TakeChunk } from '../exchange/chunks.ts';
 import type { CallOutcome } from '../upstream/open-call.ts';
 import type { Target } from '../upstream/target.ts';
 import type { AnswerStream, AttemptFailure, AttemptReply } from './answer.ts';
@@ -18,6 +19,8 @@ export interface Following {
   end(outcome: CallOutcome, label: string): void;
   /** The app sent an idempotency key, so it is prepared for a repeated tool call. */
   readonly idempotent: boolean;
+  /** Told of a defect of ours. */
+  onDefect(cause: unknown): void;
   /** Tries the remaining targets, returning null if there are none; null: restarts are off. */
   readonly restart: ((failure: CallFailure) => Promise<AttemptReply | AttemptFailure> | null) | null;
 }
@@ -30,6 +33,7 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
   let ended = false;
   let second: AnswerStream | null = null;
   let billed = false;
+  let taking: TakeChunk = () => {};
 
   const bill = (complete: boolean): void => {
     if (billed) return;
@@ -65,11 +69,31 @@ export function followStream(target: Target, stream: UpstreamStream, following: 
     return null;
   };
 
+  const broken = (cause: unknown): null => {
+    following.onDefect(cause);
+    refusal ??= new Refusal('internal', 'Sidegate failed at the end of this stream.');
+    return null;
+  };
+  const lastOf = (): Promise<Buffer | null> | Buffer | null => {
+    try {
+      return end();
+    } catch (cause) {
+      return broken(cause);
+    }
+  };
+  const onChunk: TakeChunk = (chunk) => {
+    if (chunk !== null) return taking(chunk);
+    const last = lastOf();
+    if (last instanceof Promise) void last.catch(broken).then(taking);
+    else taking(last);
+  };
+
   return {
-    async next() {
-      if (second !== null) return second.next();
-      if (ended) return null;
-      return (await stream.next()) ?? end();
+    next(take) {
+      if (second !== null) return second.next(take);
+      if (ended) return take(null);
+      taking = take;
+      stream.next(onChunk);
     },
     get refusal() {
       return second === null ? refusal : second.refusal;

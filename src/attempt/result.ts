@@ -4,6 +4,7 @@ import type { WebSocket } from 'ws';
 import type { Aside } from '../base/aside.ts';
 import type { Cancellation } from '../base/cancellation.ts';
 import type { Arrived, StreamFault, StreamReading, WholeReading } from '../dialects/reading.ts';
+import type { TakeChunk } from '../exchange/chunks.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { NetworkFailure } from './network.ts';
 
@@ -82,8 +83,8 @@ export type CallResult =
 
 /** A stream that has begun. */
 export interface UpstreamStream {
-  /** Whole events; null at the end, complete or not. Never rejects. */
-  next(): Promise<Buffer | null>;
+  /** Hands over whole events, now or once they are here; null at the end, complete or not. One call at a time. */
+  next(take: TakeChunk): void;
   /** After the end: why it was cut off; null: it is complete. */
   readonly failure: CallFailure | null;
   /** After the end: the finish reason came, but the last event is missing. */

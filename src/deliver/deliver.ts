@@ -7,6 +7,7 @@ import type { Bill } from '../count/usage.ts';
 import { dialects } from '../dialects/index.ts';
 import { addRequestId } from '../dialects/refusal.ts';
 import { translateError } from '../dialects/translate.ts';
+import { generated } from '../exchange/chunks.ts';
 import { isOfProvider } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Reply, StoredReply, WholeReply } from '../exchange/reply.ts';
@@ -17,19 +18,11 @@ import { restoreBody, type Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
 import { outOf } from './kept-events.ts';
 import { isUrlHeader, mustFilter, noteStored, objectHeaders, ownObjects, ownUrl, unread } from './objects.ts';
+import { passBytes, passStream } from './pass.ts';
 import { restoreReply } from './restore-reply.ts';
 import { scrubReply } from './scrub-reply.ts';
 import { deliverSession } from './session.ts';
-import {
-  createOutput,
-  followRecording,
-  isList,
-  keepAliveOf,
-  mayCache,
-  passBytes,
-  passStream,
-  streamType,
-} from './stream.ts';
+import { createOutput, followRecording, isList, keepAliveOf, mayCache, streamType } from './stream.ts';
 
 const jsonType = 'application/json';
 const bytesType = 'application/octet-stream';
@@ -87,7 +80,7 @@ export function deliverStored(
   const out = outOf(stored.body, createOutput(exchange, dialects[exchange.endpoint.dialect], vault));
   return Buffer.isBuffer(out)
     ? { kind: 'whole', status: stored.status, headers, body: out }
-    : { kind: 'stream', status: stored.status, headers, keepAlive: '', chunks: out };
+    : { kind: 'stream', status: stored.status, headers, keepAlive: '', chunks: generated(out) };
 }
 
 /** Answers with the running stream of the first request. */
@@ -103,13 +96,9 @@ export function deliverRunning(
   const headers = replyHeaders(passage, type, target, sharedStatus[from]);
   if (from === 'replay') headers.push('idempotent-replayed', 'true');
   addDropped(dropped, headers);
-  if (givesBytes(exchange.endpoint, passage.request)) {
-    const cut = { yes: false };
-    const chunks = followRecording(recording, from, null, passage, left, cut);
-    return { kind: 'stream', status, headers, keepAlive: '', chunks, isCut: () => cut.yes };
-  }
-  const chunks = followRecording(recording, from, vault, passage, left);
-  return { kind: 'stream', status, headers, keepAlive: keepAliveOf(exchange), chunks };
+  const bytes = givesBytes(exchange.endpoint, passage.request);
+  const chunks = followRecording(recording, from, bytes ? null : vault, passage, left, bytes);
+  return { kind: 'stream', status, headers, keepAlive: bytes ? '' : keepAliveOf(exchange), chunks };
 }
 
 /** Delivers a provider's reply. Resolves with a refusal if there is no room for working on a large one. */
@@ -150,14 +139,12 @@ export function deliverAnswer(
     answer.stream.close();
     return passage.refuse(unread);
   }
-  if (bytes) {
-    const cut = { yes: false };
-    const chunks = passBytes(answer, type, passage, upstreamMs, cut);
-    return { kind: 'stream', status: answer.status, headers, keepAlive: '', chunks, isCut: () => cut.yes };
-  }
   if (answer.kind === 'stream') {
-    const chunks = passStream(answer, dropped, vault, passage, upstreamMs);
-    return { kind: 'stream', status: answer.status, headers, keepAlive: keepAliveOf(exchange), chunks };
+    const chunks = bytes
+      ? passBytes(answer, type, passage, upstreamMs)
+      : passStream(answer, dropped, vault, passage, upstreamMs);
+    const keepAlive = bytes ? '' : keepAliveOf(exchange);
+    return { kind: 'stream', status: answer.status, headers, keepAlive, chunks };
   }
   const { status, facts, target } = answer;
   /** @param restored the same body for the client, with its values */

@@ -8,6 +8,7 @@ import { Refusal } from '../base/errors.ts';
 import { createListWriter } from '../dialects/gemini/list.ts';
 import { dialects } from '../dialects/index.ts';
 import { addRequestId } from '../dialects/refusal.ts';
+import { type Chunks, following, generated, only } from '../exchange/chunks.ts';
 import type { StreamReply, WholeReply } from '../exchange/reply.ts';
 import type { Passage } from '../passage.ts';
 import type { Vault } from '../scrub/scrub.ts';
@@ -44,16 +45,12 @@ export function deliverLate(asked: Promise<Answer>, vault: Vault | null, passage
   addRequestId(exchange.endpoint.dialect, exchange.id, headers);
   headers.push(...(permit?.headers ?? []));
   const keepAlive = keepAliveOf(exchange);
-  return { kind: 'stream', status: 200, headers, keepAlive, chunks: chunksOf(asked, vault, passage) };
+  const chunks = following(Buffer.from(keepAlive), () => chunksOf(asked, vault, passage));
+  return { kind: 'stream', status: 200, headers, keepAlive, chunks };
 }
 
-async function* chunksOf(
-  asked: Promise<Answer>,
-  vault: Vault | null,
-  passage: Passage,
-): AsyncGenerator<Buffer> {
+async function chunksOf(asked: Promise<Answer>, vault: Vault | null, passage: Passage): Promise<Chunks> {
   const { exchange } = passage;
-  yield Buffer.from(keepAliveOf(exchange));
   let refusal: Refusal;
   try {
     const answer = await asked;
@@ -62,7 +59,7 @@ async function* chunksOf(
     else {
       passage.passed();
       const reply = await deliverAnswer(answer, vault, passage);
-      if (!(reply instanceof Refusal) && reply.kind === 'stream') return yield* reply.chunks;
+      if (!(reply instanceof Refusal) && reply.kind === 'stream') return reply.chunks;
       if (!(reply instanceof Refusal) && reply.kind === 'session')
         throw new Error('a session never begins early');
       refusal = reply instanceof Refusal ? reply : refusalOf(reply, answer);
@@ -74,9 +71,9 @@ async function* chunksOf(
   const abandoned = exchange.cancellation.reason === 'client_gone';
   passage.close({ status: 200, error: abandoned ? '' : refusal.code, abandoned });
   const event = dialects[exchange.endpoint.dialect].errorEvent(refusal, exchange.id);
-  if (!isList(exchange)) return yield event;
+  if (!isList(exchange)) return generated(only(event));
   const list = createListWriter();
-  yield Buffer.concat([list.push(event), list.finish()]);
+  return generated(only(Buffer.concat([list.push(event), list.finish()])));
 }
 
 /** A provider's refusal, in its own words. */

@@ -1,6 +1,7 @@
 /** Replies to clients, and the form in which they are stored. */
 import type { WebSocket } from 'ws';
 import type { Refusal } from '../base/errors.ts';
+import type { Chunks } from './chunks.ts';
 
 /** A reply to the client. Headers are flat name, value pairs. */
 export type Reply = HttpReply | SessionReply;
@@ -23,13 +24,8 @@ export interface StreamReply {
   readonly headers: readonly string[];
   /** Written in pauses so that proxies don't time out; empty: the format allows no such bytes. */
   readonly keepAlive: string;
-  /** Complete SSE events, or elements of a list. Ends normally in every case, never throws. */
-  readonly chunks: AsyncIterable<Buffer>;
-  /**
-   * Once it has ended: whether it was cut in a format that can't express an error, so that the connection must be
-   * reset. Undefined: it never is.
-   */
-  readonly isCut?: () => boolean;
+  /** Complete SSE events, or elements of a list. Taken to their end in every case, which closes the request. */
+  readonly chunks: Chunks;
 }
 
 /** A session is open at the provider: the client's connection becomes a WebSocket, too. */

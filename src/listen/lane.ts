@@ -221,6 +221,7 @@ export class Connection {
 const ignore = (): void => {};
 
 const scratchBytes = 16 * 1024;
+const [lineFeed, carriageReturn] = [10, 13];
 /**
  * Most replies are assembled in this buffer, which stays in the CPU cache. One buffer serves all: a write is either
  * finished when the call returns, or its bytes count in `writableLength`, and then the next reply gets a new buffer.
@@ -295,14 +296,24 @@ export class LaneReply implements WholeOutlet {
   write(chunk: Buffer): boolean {
     const { socket } = this.#connection;
     if (this.#ended || this.#bodyless || chunk.length === 0) return true;
-    this.flushHeaders();
-    const size = `${chunk.length.toString(16)}\r\n`;
-    if (chunk.length <= joinMaxBytes) return socket.write(`${size}${chunk.toString('latin1')}\r\n`, 'latin1');
-    socket.cork();
-    socket.write(size, 'latin1');
-    socket.write(chunk);
-    const mayGoOn = socket.write('\r\n', 'latin1');
-    socket.uncork();
+    const before = `${this.#head}${chunk.length.toString(16)}\r\n`;
+    this.#head = '';
+    const length = before.length + chunk.length + 2;
+    if (length > scratchBytes) {
+      socket.cork();
+      socket.write(before, 'latin1');
+      socket.write(chunk);
+      const mayGoOn = socket.write('\r\n', 'latin1');
+      socket.uncork();
+      return mayGoOn;
+    }
+    const bytes = scratch.subarray(0, length);
+    bytes.write(before, 'latin1');
+    chunk.copy(bytes, before.length);
+    bytes[length - 2] = carriageReturn;
+    bytes[length - 1] = lineFeed;
+    const mayGoOn = socket.write(bytes);
+    if (socket.writableLength > 0) scratch = Buffer.allocUnsafeSlow(scratchBytes);
     return mayGoOn;
   }
 
@@ -311,7 +322,9 @@ export class LaneReply implements WholeOutlet {
     this.#ended = true;
     const { socket, over } = this.#connection;
     // Even an empty write calls back once the writes before it are done.
-    socket.write(this.#bodyless ? this.#head : `${this.#head}0\r\n\r\n`, 'latin1', over);
+    const head = this.#head;
+    this.#head = '';
+    socket.write(this.#bodyless ? head : `${head}0\r\n\r\n`, 'latin1', over);
   }
 
   destroy(): void {

@@ -72,11 +72,10 @@ function awaitClient(res: Outlet, { clientTimeoutMs }: ClientTimes): void {
   if (res.writableLength > 0) res.setTimeout(clientTimeoutMs, () => res.destroy());
 }
 
-async function respondStream(reply: StreamReply, res: Outlet, times: ClientTimes): Promise<void> {
+function respondStream({ chunks, ...reply }: StreamReply, res: Outlet, times: ClientTimes): Promise<void> {
   if (!res.destroyed) {
     try {
       res.writeHead(reply.status, [...reply.headers]);
-      res.flushHeaders();
     } catch {
       // Node refuses to write this head. The stream must still be read to its end, which settles the request.
       res.destroy();
@@ -86,33 +85,42 @@ async function respondStream(reply: StreamReply, res: Outlet, times: ClientTimes
   const keepAlive = setInterval(() => {
     if (silence.length > 0 && !res.destroyed && !res.writableNeedDrain) res.write(silence);
   }, times.keepAliveMs);
-  try {
-    for await (const chunk of reply.chunks) {
-      if (res.destroyed) continue;
-      keepAlive.refresh();
-      if (!res.write(chunk)) await drained(res, times.clientTimeoutMs);
-    }
-  } finally {
-    clearInterval(keepAlive);
-    if (reply.isCut?.() === true) res.destroy();
-    else if (!res.destroyed) {
-      res.end();
-      awaitClient(res, times);
-    }
-  }
-}
-
-/** Resolves when the client has read, or is gone. Disconnects a client that reads nothing for `timeoutMs`. */
-function drained(res: Outlet, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => res.destroy(), timeoutMs);
-    const done = (): void => {
-      clearTimeout(timer);
-      res.off('drain', done);
-      res.off('close', done);
+    let ended = false;
+    const end = (): void => {
+      ended = true;
+      clearInterval(keepAlive);
+      if (chunks.cut) res.destroy();
+      else if (!res.destroyed) {
+        res.end();
+        awaitClient(res, times);
+      }
       resolve();
     };
-    res.on('drain', done);
-    res.on('close', done);
+    const take = (chunk: Buffer | null): void => {
+      if (chunk === null) return end();
+      if (!res.destroyed) {
+        keepAlive.refresh();
+        if (!res.write(chunk)) return drained(res, times.clientTimeoutMs, ask);
+      }
+      ask();
+    };
+    const ask = (): void => chunks.next(take);
+    ask();
+    // A first chunk that is here goes out with the head.
+    if (!ended && !res.destroyed) res.flushHeaders();
   });
+}
+
+/** Calls back when the client has read, or is gone. Disconnects a client that reads nothing for `timeoutMs`. */
+function drained(res: Outlet, timeoutMs: number, then: () => void): void {
+  const timer = setTimeout(() => res.destroy(), timeoutMs);
+  const done = (): void => {
+    clearTimeout(timer);
+    res.off('drain', done);
+    res.off('close', done);
+    then();
+  };
+  res.on('drain', done);
+  res.on('close', done);
 }

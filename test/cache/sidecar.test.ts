@@ -24,6 +24,7 @@ import type { Stages } from '../../src/stages.ts';
 import { createOwners } from '../../src/store/owners.ts';
 import { createHealthBook } from '../../src/upstream/health.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
+import { allOf } from '../support/chunks.ts';
 import { send } from '../support/client.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
 import { noHints } from '../support/plan.ts';
@@ -384,7 +385,5 @@ async function readReply(pending: Promise<Reply>): Promise<string> {
   const reply = await pending;
   if (reply.kind === 'whole') return reply.body.toString();
   if (reply.kind === 'session') return '';
-  const chunks: Buffer[] = [];
-  for await (const chunk of reply.chunks) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
+  return String(await allOf(reply.chunks));
 }

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer as createSocketServer, type Socket } fro
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { generated } from '../../src/exchange/chunks.ts';
 import { Connection, type LanePort } from '../../src/listen/lane.ts';
 import { respond } from '../../src/listen/respond.ts';
 import { chainConfig } from '../support/chain.ts';
@@ -137,7 +138,8 @@ test('a client that never reads the end of a stream is disconnected', async () =
       while (reply.writableLength === 0) yield Buffer.alloc(16 * 1024, 'x');
     }
     reply.on('close', () => resolve(true));
-    void respond({ kind: 'stream', status: 200, headers: [], keepAlive: '', chunks: chunks() }, reply, times);
+    const stream = generated(chunks());
+    void respond({ kind: 'stream', status: 200, headers: [], keepAlive: '', chunks: stream }, reply, times);
   });
   const socket = await openSocket(url);
   socket.pause();

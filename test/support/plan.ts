@@ -21,6 +21,7 @@ import type { PeerHints } from '../../src/upstream/hints.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
 import type { FallbackCause, Step } from '../../src/upstream/target.ts';
 import { staysOpen } from './chain.ts';
+import { allOf } from './chunks.ts';
 import { testModel, type Wire } from './replies.ts';
 import { sharedThread } from './shared-thread.ts';
 import type { ConfigInput } from './sidecar.ts';
@@ -125,8 +126,6 @@ async function came(reply: AttemptReply | AttemptFailure): Promise<Came> {
     return { status: reply.refusal.entry.status, text: reply.refusal.message, tried };
   if (reply.kind === 'whole') return { status: reply.status, text: String(reply.body), tried };
   if (reply.kind === 'session') return { status: reply.status, text: '', tried };
-  const chunks: Buffer[] = [];
-  for (let chunk = await reply.stream.next(); chunk !== null; chunk = await reply.stream.next())
-    chunks.push(chunk);
-  return { status: reply.status, text: Buffer.concat(chunks).toString(), tried: reply.trail.text };
+  const text = String(await allOf(reply.stream));
+  return { status: reply.status, text, tried: reply.trail.text };
 }

@@ -1,0 +1,77 @@
+/** Streams as they are passed on: a defect of ours ends one of them, and nothing else. */
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { Gather } from '../../src/base/gather.ts';
+import { dialects } from '../../src/dialects/index.ts';
+import { following, generated, only } from '../../src/exchange/chunks.ts';
+import { startChain } from '../support/chain.ts';
+import { allOf } from '../support/chunks.ts';
+import { openaiWire as wire } from '../support/replies.ts';
+import { answers, type Call } from '../support/upstream.ts';
+
+afterEach(() => vi.restoreAllMocks());
+
+const breaks = (): never => {
+  throw new TypeError('told to nobody');
+};
+
+describe('a defect', () => {
+  const places: readonly (readonly [where: string, (call: Call) => void])[] = [
+    [
+      'in the middle of a stream',
+      (call) => {
+        vi.spyOn(Gather.prototype, 'push').mockImplementationOnce(breaks);
+        call.write(wire.text(' there'));
+      },
+    ],
+    [
+      'at the end of a stream',
+      (call) => {
+        vi.spyOn(dialects.openai, 'errorEvent').mockImplementationOnce(breaks);
+        call.cut();
+      },
+    ],
+  ];
+  test.each(places)('%s resets the connection, and is logged', async (_, provoke) => {
+    const cache = { enabled: true };
+    const chain = await startChain(wire, [[() => {}, answers(wire, 'Lives')]], {
+      cache,
+      attempt: { breaker: { failures: 9 } },
+    });
+    const coming = chain.stream();
+    const call = await chain.first.call(0);
+    call.streamHead();
+    call.write(wire.opening + wire.text('Hello'));
+    const reply = await coming;
+    await reply.sees('Hello');
+    provoke(call);
+    await expect(reply.all()).rejects.toThrow();
+    const record = await chain.recordWhere(({ error }) => error === 'internal');
+    expect(record.status).toBe(200);
+    expect(chain.logText()).toContain('"stack":"TypeError');
+    expect(chain.logText()).not.toContain('told to nobody');
+    // Nothing of it was stored.
+    expect((await chain.ask({ stream: true })).text).toContain('Lives');
+  });
+});
+
+test('chunks of a generator that throws end as a stream that is cut', async () => {
+  async function* twice(): AsyncGenerator<Buffer> {
+    yield Buffer.from('one');
+    breaks();
+  }
+  const broken = generated(twice());
+  expect(String(await allOf(broken))).toBe('one');
+  expect(broken.cut).toBe(true);
+  const whole = generated(only(Buffer.from('two')));
+  expect(String(await allOf(whole))).toBe('two');
+  expect(whole.cut).toBe(false);
+});
+
+test('chunks that follow a first one come after it, and say how they end', async () => {
+  const begin = vi.fn(async () => generated(only(Buffer.from('two')), () => true));
+  const chunks = following(Buffer.from('one'), begin);
+  await new Promise<void>((resolve) => chunks.next(() => resolve()));
+  expect(begin).not.toHaveBeenCalled();
+  expect(String(await allOf(chunks))).toBe('two');
+  expect(chunks.cut).toBe(true);
+});
