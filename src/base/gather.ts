@@ -1,6 +1,6 @@
 /** Gathers bytes that arrive in pieces into one buffer. */
 
-const firstBytes = 16 * 1024;
+const usualFirstBytes = 16 * 1024;
 
 /**
  * A buffer that grows as bytes arrive, up to a bound. Its memory is proportional to what has arrived, not to what was
@@ -10,10 +10,15 @@ export class Gather {
   #bytes: Buffer = none;
   #length = 0;
   readonly #expected: number;
+  readonly #first: number;
 
-  /** @param expectedBytes the whole length if it is known; otherwise the most it can be */
-  constructor(expectedBytes: number) {
+  /**
+   * @param expectedBytes the whole length if it is known; otherwise the most it can be
+   * @param firstBytes that it begins with
+   */
+  constructor(expectedBytes: number, firstBytes = usualFirstBytes) {
     this.#expected = expectedBytes;
+    this.#first = firstBytes;
   }
 
   /** Bytes gathered so far. */
@@ -21,12 +26,18 @@ export class Gather {
     return this.#length;
   }
 
+  /** Bytes of memory that it will take once so many more have come. */
+  capacityWith(moreBytes: number): number {
+    const length = this.#length + moreBytes;
+    if (length <= this.#bytes.length) return this.#bytes.length;
+    // Doubled: each byte is copied twice at most, on average.
+    return Math.max(length, Math.min(this.#expected, Math.max(this.#first, this.#bytes.length * 2)));
+  }
+
   push(chunk: Buffer): void {
     const length = this.#length + chunk.length;
     if (length > this.#bytes.length) {
-      // Doubled: each byte is copied twice at most, on average.
-      const wanted = Math.max(length, Math.min(this.#expected, Math.max(firstBytes, this.#bytes.length * 2)));
-      const grown = Buffer.allocUnsafeSlow(wanted);
+      const grown = Buffer.allocUnsafeSlow(this.capacityWith(chunk.length));
       this.#bytes.copy(grown, 0, 0, this.#length);
       release(this.#bytes);
       this.#bytes = grown;

@@ -77,10 +77,11 @@ export function deliverStored(
     const body = vault === null || bytes ? stored.body : restoreBody(stored.body, vault);
     return { kind: 'whole', status: stored.status, headers, body };
   }
+  const onDefect = (cause: unknown): void => passage.reportDefect(cause);
   const out = outOf(stored.body, createOutput(exchange, dialects[exchange.endpoint.dialect], vault));
   return Buffer.isBuffer(out)
     ? { kind: 'whole', status: stored.status, headers, body: out }
-    : { kind: 'stream', status: stored.status, headers, keepAlive: '', chunks: generated(out) };
+    : { kind: 'stream', status: stored.status, headers, keepAlive: '', chunks: generated(out, onDefect) };
 }
 
 /** Answers with the running stream of the first request. */

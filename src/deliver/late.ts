@@ -71,9 +71,9 @@ async function chunksOf(asked: Promise<Answer>, vault: Vault | null, passage: Pa
   const abandoned = exchange.cancellation.reason === 'client_gone';
   passage.close({ status: 200, error: abandoned ? '' : refusal.code, abandoned });
   const event = dialects[exchange.endpoint.dialect].errorEvent(refusal, exchange.id);
-  if (!isList(exchange)) return generated(only(event));
-  const list = createListWriter();
-  return generated(only(Buffer.concat([list.push(event), list.finish()])));
+  const list = isList(exchange) ? createListWriter() : null;
+  const last = list === null ? event : Buffer.concat([list.push(event), list.finish()]);
+  return generated(only(last), (cause) => passage.reportDefect(cause));
 }
 
 /** A provider's refusal, in its own words. */

@@ -12,6 +12,8 @@ import type { RecordingMemory } from '../store/recording.ts';
 import { noteStored, noteStreamed } from './objects.ts';
 import { createOutput, mayCache, streamType } from './stream.ts';
 
+type StreamAnswer = AttemptReply & { readonly kind: 'stream' };
+
 /** What becomes of a stream's chunks. */
 interface Steps {
   /** What the client gets for a chunk. */
@@ -28,6 +30,7 @@ interface Steps {
 
 /** A stream on its way. */
 class Passed implements Chunks {
+  readonly #answer: StreamAnswer;
   readonly #stream: AnswerStream;
   readonly #passage: Passage;
   readonly #steps: Steps;
@@ -36,8 +39,9 @@ class Passed implements Chunks {
   #rest: Buffer[] | null = null;
   #broken = false;
 
-  constructor(stream: AnswerStream, passage: Passage, steps: Steps) {
-    this.#stream = stream;
+  constructor(answer: StreamAnswer, passage: Passage, steps: Steps) {
+    this.#answer = answer;
+    this.#stream = answer.stream;
     this.#passage = passage;
     this.#steps = steps;
   }
@@ -53,7 +57,7 @@ class Passed implements Chunks {
     }
     const chunk = this.#rest.shift();
     if (chunk !== undefined) return take(chunk);
-    this.#steps.close(this.#broken);
+    this.#close();
     take(null);
   }
 
@@ -74,18 +78,37 @@ class Passed implements Chunks {
         return passed;
       }
     } catch (cause) {
-      this.#passage.reportDefect(cause);
-      this.#broken = true;
+      this.#break(cause);
       this.#rest = [];
-      this.#stream.stop();
+      // Whoever waits for the end must learn of it, whatever else is broken.
+      try {
+        this.#stream.stop();
+      } catch (again) {
+        this.#break(again);
+      }
     }
     return null;
+  }
+
+  #close(): void {
+    try {
+      this.#steps.close(this.#broken);
+    } catch (cause) {
+      this.#break(cause);
+      const { status, target } = this.#answer;
+      this.#passage.close({ status, error: 'internal', target: target.label });
+    }
+  }
+
+  #break(cause: unknown): void {
+    this.#passage.reportDefect(cause);
+    this.#broken = true;
   }
 }
 
 /** Passes a provider's events on. @param upstreamMs until its reply began */
 export function passStream(
-  answer: AttemptReply & { readonly kind: 'stream' },
+  answer: StreamAnswer,
   dropped: Pick<StoredReply, 'dropped'>,
   vault: Vault | null,
   passage: Passage,
@@ -108,7 +131,7 @@ export function passStream(
   const rest = (): Buffer[] => (scrubber === null ? [] : [give(scrubber.finish())]);
   let stopped = false;
   let begun = false;
-  return new Passed(stream, passage, {
+  return new Passed(answer, passage, {
     pass(chunk) {
       if (!begun) noteStored(chunk, answer, passage);
       begun = true;
@@ -162,7 +185,7 @@ export function passStream(
  * connection that the stream broke off.
  */
 export function passBytes(
-  answer: AttemptReply & { readonly kind: 'stream' },
+  answer: StreamAnswer,
   contentType: string,
   passage: Passage,
   upstreamMs: number,
@@ -171,7 +194,7 @@ export function passBytes(
   const target = stream.target.label;
   const kept = passage.claim?.stream({ status, contentType, target }) ?? collectsNothing;
   const noteIds = noteStreamed(answer, passage);
-  return new Passed(stream, passage, {
+  return new Passed(answer, passage, {
     pass(chunk) {
       noteIds?.(chunk);
       kept.push(chunk);
@@ -207,6 +230,9 @@ interface Collector {
   free?(): void;
 }
 
+/** A short answer takes no more. */
+const collectedFirstBytes = 2048;
+
 const collectsNothing: Collector = { push: () => {}, body: () => null };
 
 /** Collects a stream for those that share it, or for the cache, as far as these have room. */
@@ -217,12 +243,14 @@ function collect(
 ): Collector {
   const head = { status, contentType: streamType, target: target.label, ...dropped };
   if (passage.claim !== null) return passage.claim.stream(head);
-  return passage.cacheKey === null ? collectsNothing : collector(passage.stages.cache.arriving);
+  const { cache, config } = passage.stages;
+  return passage.cacheKey === null ? collectsNothing : collector(cache.arriving, config.cache.entryMaxBytes);
 }
 
-/** Copies: hundreds of small buffers that live as long as the stream cost the collector more. */
-function collector(memory: RecordingMemory): Collector {
-  const gathered = new Gather(Number.POSITIVE_INFINITY);
+/** Copies: hundreds of small buffers that live as long as the stream cost V8's collector more. */
+function collector(memory: RecordingMemory, entryMaxBytes: number): Collector {
+  const gathered = new Gather(entryMaxBytes, collectedFirstBytes);
+  /** Taken of the memory. */
   let bytes = 0;
   let full = false;
   const free = (): void => {
@@ -234,8 +262,9 @@ function collector(memory: RecordingMemory): Collector {
   return {
     push(chunk) {
       if (full) return;
-      if (!memory.take(chunk.length, bytes)) return free();
-      bytes += chunk.length;
+      const more = gathered.capacityWith(chunk.length) - bytes;
+      if (more > 0 && !memory.take(more, bytes)) return free();
+      bytes += more;
       gathered.push(chunk);
     },
     body: () => (full ? null : gathered.take()),

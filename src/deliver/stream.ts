@@ -69,7 +69,11 @@ export function followRecording(
     cut = brokeOff && bytes;
     return bytes;
   });
-  return generated(chunks, () => cut);
+  return generated(
+    chunks,
+    (cause) => passage.reportDefect(cause),
+    () => cut,
+  );
 }
 
 /** @param ended told whether it broke off; gives whether nothing may be added to it */

@@ -14,8 +14,16 @@ export interface Chunks {
   readonly cut: boolean;
 }
 
-/** Chunks that a generator makes. @param isCut asked at the end, see `Chunks.cut` */
-export function generated(chunks: AsyncGenerator<Buffer>, isCut = (): boolean => false): Chunks {
+/**
+ * Chunks that a generator makes.
+ * @param onDefect told what it threw, which cuts the stream
+ * @param isCut asked at the end, see `Chunks.cut`
+ */
+export function generated(
+  chunks: AsyncGenerator<Buffer>,
+  onDefect: (cause: unknown) => void,
+  isCut = (): boolean => false,
+): Chunks {
   let cut = false;
   return {
     next(take) {
@@ -23,7 +31,8 @@ export function generated(chunks: AsyncGenerator<Buffer>, isCut = (): boolean =>
         if (done === true) cut = isCut();
         take(done === true ? null : value);
       };
-      chunks.next().then(came, () => {
+      chunks.next().then(came, (cause: unknown) => {
+        onDefect(cause);
         cut = true;
         take(null);
       });

@@ -307,13 +307,15 @@ export class LaneReply implements WholeOutlet {
       socket.uncork();
       return mayGoOn;
     }
-    const bytes = scratch.subarray(0, length);
+    // What waits for a slow client keeps no more than its own bytes.
+    const shared = socket.writableLength === 0;
+    const bytes = shared ? scratch.subarray(0, length) : Buffer.allocUnsafe(length);
     bytes.write(before, 'latin1');
     chunk.copy(bytes, before.length);
     bytes[length - 2] = carriageReturn;
     bytes[length - 1] = lineFeed;
     const mayGoOn = socket.write(bytes);
-    if (socket.writableLength > 0) scratch = Buffer.allocUnsafeSlow(scratchBytes);
+    if (shared && socket.writableLength > 0) scratch = Buffer.allocUnsafeSlow(scratchBytes);
     return mayGoOn;
   }
 

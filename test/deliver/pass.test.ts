@@ -30,6 +30,13 @@ describe('a defect', () => {
         call.cut();
       },
     ],
+    [
+      'once a stream is over',
+      (call) => {
+        vi.spyOn(Gather.prototype, 'take').mockImplementationOnce(breaks);
+        call.end(wire.finish() + wire.end);
+      },
+    ],
   ];
   test.each(places)('%s resets the connection, and is logged', async (_, provoke) => {
     const cache = { enabled: true };
@@ -59,16 +66,17 @@ test('chunks of a generator that throws end as a stream that is cut', async () =
     yield Buffer.from('one');
     breaks();
   }
-  const broken = generated(twice());
+  const onDefect = vi.fn();
+  const broken = generated(twice(), onDefect);
   expect(String(await allOf(broken))).toBe('one');
-  expect(broken.cut).toBe(true);
-  const whole = generated(only(Buffer.from('two')));
+  expect([broken.cut, onDefect.mock.calls.length]).toEqual([true, 1]);
+  const whole = generated(only(Buffer.from('two')), onDefect);
   expect(String(await allOf(whole))).toBe('two');
-  expect(whole.cut).toBe(false);
+  expect([whole.cut, onDefect.mock.calls.length]).toEqual([false, 1]);
 });
 
 test('chunks that follow a first one come after it, and say how they end', async () => {
-  const begin = vi.fn(async () => generated(only(Buffer.from('two')), () => true));
+  const begin = vi.fn(async () => generated(only(Buffer.from('two')), breaks, () => true));
   const chunks = following(Buffer.from('one'), begin);
   await new Promise<void>((resolve) => chunks.next(() => resolve()));
   expect(begin).not.toHaveBeenCalled();

@@ -138,13 +138,32 @@ test('a client that never reads the end of a stream is disconnected', async () =
       while (reply.writableLength === 0) yield Buffer.alloc(16 * 1024, 'x');
     }
     reply.on('close', () => resolve(true));
-    const stream = generated(chunks());
+    const stream = generated(chunks(), () => {});
     void respond({ kind: 'stream', status: 200, headers: [], keepAlive: '', chunks: stream }, reply, times);
   });
   const socket = await openSocket(url);
   socket.pause();
   socket.write(plainRequest);
   expect(await promise).toBe(true);
+  socket.destroy();
+});
+
+test('small chunks that wait for a client that never reads take little more than their bytes', async () => {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const { url } = await startLane((_head, _body, reply) => {
+    reply.writeHead(200, []);
+    // More than the system's buffers hold, so that all that follows waits.
+    reply.write(Buffer.alloc(16 * 1024 * 1024));
+    const before = process.memoryUsage().arrayBuffers;
+    for (let i = 0; i < 2000; i++) reply.write(Buffer.from('data: {}'));
+    resolve(process.memoryUsage().arrayBuffers - before);
+    reply.destroy();
+  });
+  const socket = await openSocket(url);
+  socket.pause();
+  socket.write(plainRequest);
+  // 32 MB when each of them held a buffer for whole replies.
+  expect(await promise).toBeLessThan(2 * 1024 * 1024);
   socket.destroy();
 });
 
