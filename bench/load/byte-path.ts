@@ -2,15 +2,15 @@
  * The byte path: what a request costs beyond moving its bytes, beside nginx, bare sockets and the floor. In a calm hour,
  * and in a busy one, when another process moves memory on the next core.
  */
-import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startNginx } from './nginx.ts';
 import {
-  forkBeside,
   type Server,
   type ServerName,
   type ServerOptions,
   startFloor,
   startSidegate,
+  withNeighbour,
 } from './processes.ts';
 import { inTurn, type Load, type Rig, type Round } from './run.ts';
 import { type Comparison, compare, median } from './stats.ts';
@@ -65,6 +65,7 @@ const streamLoads = [
   { count: 1000, pace: { events: 20, pauseMs: 100 } },
 ] as const;
 const streamMs = 2000;
+const settleMs = 1000;
 
 /** CPU time of a request. */
 export const cpu = (name: string, goal?: number): Figure => ({
@@ -188,18 +189,36 @@ function lineOf(row: BenchRow): string {
   return `${row.name}: ${medians.join(', ')} ${row.unit}; ${ratio.toFixed(2)} × the floor (${quartiles})`;
 }
 
-/** Calls `use` beside a process that moves memory on another core. */
-export async function withNeighbour<T>(use: () => Promise<T>): Promise<T> {
-  const neighbour = forkBeside('neighbour.ts');
-  await once(neighbour, 'message');
+/** Requests after which memory is read, and read again after as many more: what grows shows in the second half. */
+const halfRequests = 500_000;
+const halfMaxMs = 300_000;
+/** Small caches, which are full long before. */
+const smallCache = { enabled: true, bytesMax: 16 * 1024 * 1024 };
+
+/** Memory over a million requests, of fresh processes. */
+async function measureLong(rig: Rig, options: ServerOptions): Promise<BenchRow[]> {
+  const servers = [await startFloor(options), await startSidegate({ ...options, cache: smallCache })];
+  const rows: BenchRow[] = [];
   try {
-    return await use();
+    for (const requests of [halfRequests, 2 * halfRequests]) {
+      for (const { port, trim } of servers) {
+        const order = { port, mode: 'miss', connections: 32, durationMs: halfMaxMs } as const;
+        await rig.peers.load({ ...order, requestsMax: halfRequests });
+        trim();
+      }
+      await sleep(settleMs);
+      const rss = servers.map((server) => server.rssMb());
+      const name = `RSS after ${requests.toLocaleString('en')} requests, caches of 16 MB`;
+      rows.push(rowOf(name, 'MB', servers, [rss], null));
+    }
   } finally {
-    neighbour.kill();
+    for (const server of servers) await server.stop();
   }
+  for (const row of rows) rig.say(lineOf(row));
+  return rows;
 }
 
-/** Starts all servers and measures both hours, in about eight minutes. */
+/** Starts all servers and measures both hours, in about twelve minutes. */
 export async function measureBytePath(rig: Rig): Promise<BytePath> {
   const options: ServerOptions = {
     upstreamPort: rig.peers.upstreamPort,
@@ -216,6 +235,7 @@ export async function measureBytePath(rig: Rig): Promise<BytePath> {
     const calm = await measureTasks(rig, servers, tasks, 'calm');
     const busy = await withNeighbour(() => measureTasks(rig, servers, tasks, 'busy'));
     const hours = [{ name: 'calm', rows: calm } as const, { name: 'busy', rows: busy } as const];
+    calm.push(...(await measureLong(rig, options)));
     return { hours, without: typeof nginx === 'string' ? nginx : null };
   } finally {
     for (const server of servers) await server.stop();

@@ -104,6 +104,17 @@ export function forkBeside(file: string, sharing = false): ChildProcess {
   return fork(new URL(file, import.meta.url), { execPath, execArgv, env, stdio: 'inherit' });
 }
 
+/** Calls `use` beside a process that moves memory on another core. */
+export async function withNeighbour<T>(use: () => Promise<T>): Promise<T> {
+  const neighbour = forkBeside('neighbour.ts');
+  await once(neighbour, 'message');
+  try {
+    return await use();
+  } finally {
+    neighbour.kill();
+  }
+}
+
 /** Starts the peers. @param sharing as of `forkBeside` */
 export async function startPeers(sharing = false): Promise<Peers> {
   const child = forkBeside('peers.ts', sharing);

@@ -19,8 +19,8 @@ const growthMax = 2;
 const roundBytes = 500_000;
 /** What a clock that ticks each ms may show for a round of that many bytes, ns for a byte. */
 const nsMin = 4;
-/** Times of which the median counts, where the first ones show growth. */
-const rounds = 3;
+/** Times of which the median counts: more where the ones before show growth, which other work on the machine may be. */
+const rounds = [3, 9];
 
 const key = Buffer.alloc(32);
 /** The work on a body: its inspection, or its translation for one provider. */
@@ -76,7 +76,8 @@ function perByteOf(work: Work, bodies: readonly (() => readonly string[])[]): nu
   perByte(work, bodies[0]?.() ?? []);
   const all = [measure()];
   const medians = (): number[] => sizes.map((_, at) => median(all.map((times) => times[at] ?? 0)));
-  while (all.length < rounds && growthOf(medians()) > growthMax) all.push(measure());
+  for (const count of rounds)
+    if (growthOf(medians()) > growthMax) while (all.length < count) all.push(measure());
   return medians();
 }
 
