@@ -23,15 +23,15 @@ export function checkHead(
   const denied = guard(headers) ?? head.fault;
   if (denied !== null) return denied;
   const endpoint = endpointAt(head, dialect);
-  const path = JSON.stringify(pathOf(head.url).slice(0, 128));
   if (endpoint === undefined) {
     const isSession = sessionAt(head.url) !== undefined;
-    if (isSession && head.upgrades !== true) return notUpgraded(path);
-    return new Refusal('not_found', `There is no ${head.upgrades ? 'WebSocket' : 'endpoint'} ${path}.`);
+    if (isSession && head.upgrades !== true) return notUpgraded(head);
+    const what = head.upgrades ? 'WebSocket' : 'endpoint';
+    return new Refusal('not_found', `There is no ${what} ${shownPath(head)}.`);
   }
   // Only a GET opens one (RFC 6455, section 4.1); with any other method the wish to upgrade may be ignored.
   const asks = method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
-  if (asks && head.upgrades !== true) return notUpgraded(path);
+  if (asks && head.upgrades !== true) return notUpgraded(head);
   if (method !== endpoint.method && !(endpoint.name === 'models' && method === 'HEAD')) {
     return new Refusal('method_not_allowed', `${method.slice(0, 16)} is not served here.`, {
       headers: ['allow', endpoint.method],
@@ -45,11 +45,13 @@ export function checkHead(
   return wrongType(endpoint, headers['content-type']) ?? endpoint;
 }
 
+const shownPath = ({ url }: Head): string => JSON.stringify(pathOf(url).slice(0, 128));
+
 /** The refusal of a request that can't become a WebSocket. */
-const notUpgraded = (path: string): Refusal =>
+const notUpgraded = (head: Head): Refusal =>
   new Refusal(
     'invalid_header',
-    `${path} can't be opened as a WebSocket by this request: it must be a GET over HTTP/1.1 with \`Upgrade: websocket\` and \`Connection: Upgrade\`, without a body, sent when the one before it on its connection is answered.`,
+    `${shownPath(head)} can't be opened as a WebSocket by this request: it must be a GET over HTTP/1.1 with \`Upgrade: websocket\` and \`Connection: Upgrade\`, without a body, sent when the one before it on its connection is answered.`,
     { param: 'upgrade' },
   );
 
