@@ -22,7 +22,7 @@ const repository = fileURLToPath(new URL('../../', import.meta.url));
 /** Where what a run writes and installs is kept; not in git. */
 export const work = `${repository}.sidegate/bench/`;
 /** Heap flags of both the floor and Sidegate; `--heap` replaces them. */
-export const defaultHeapFlags = ['--max-semi-space-size=8', '--no-concurrent-marking'];
+export const defaultHeapFlags = ['--max-semi-space-size=8'];
 /** The virtual key the clients send. */
 export const benchKey = 'sk-sidegate-bench-0000000000000000';
 const readyUsualMs = 60_000;

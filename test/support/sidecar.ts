@@ -110,14 +110,10 @@ export async function spawnSidecar(yaml: string, env: Record<string, string> = {
   await writeFile(configPath, yaml);
   const main = new URL('../../dist/main.js', import.meta.url).pathname;
   // As it is shipped (deploy/Dockerfile).
-  const child = spawn(
-    process.execPath,
-    ['--max-semi-space-size=8', '--no-concurrent-marking', main, 'run', '--config', configPath],
-    {
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+  const child = spawn(process.execPath, ['--max-semi-space-size=8', main, 'run', '--config', configPath], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let text = '';
   const waiting = new Set<() => void>();
   const take = (chunk: Buffer): void => {
