@@ -7,17 +7,35 @@ export class Backlog {
   bytes = 0;
   #chunks: Buffer[] = [];
   #wake: TakeChunk | null = null;
+  #wakes = false;
+  readonly #onTaken: () => void;
 
-  /** Adds a chunk, or hands it to whoever waits for one. */
+  /** @param onTaken called when all was taken */
+  constructor(onTaken: () => void) {
+    this.#onTaken = onTaken;
+  }
+
+  /** Whether somebody waits and is about to take what is here. */
+  get wakes(): boolean {
+    return this.#wakes;
+  }
+
+  /** Adds a chunk. Whoever waits gets it once all that came with it is here: one read may hold thousands of small ones. */
   push(chunk: Buffer): void {
-    const wake = this.#wake;
-    if (wake !== null) {
-      this.#wake = null;
-      return wake(chunk);
-    }
     this.#chunks.push(chunk);
     this.bytes += chunk.length;
+    if (this.#wake === null || this.#wakes) return;
+    this.#wakes = true;
+    queueMicrotask(this.#give);
   }
+
+  readonly #give = (): void => {
+    this.#wakes = false;
+    const wake = this.#wake;
+    if (wake === null) return;
+    this.#wake = null;
+    wake(this.take());
+  };
 
   /** Takes all that is there; null: nothing. */
   take(): Buffer | null {
@@ -26,18 +44,17 @@ export class Backlog {
     const all = this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks);
     this.#chunks = [];
     this.bytes = 0;
+    this.#onTaken();
     return all;
   }
 
-  /** Waits for the next chunk to come; null: `close` was first. One at a time. */
+  /** Waits for what is to come; null: `close` was first. One at a time, and only if there is nothing. */
   wait(take: TakeChunk): void {
     this.#wake = take;
   }
 
   /** Nothing more comes. */
   close(): void {
-    const wake = this.#wake;
-    this.#wake = null;
-    wake?.(null);
+    if (!this.#wakes) this.#give();
   }
 }

@@ -92,7 +92,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   /** A whole reply. */
   #held: HeldReply | null = null;
   /** Of a stream, what the client hasn't read. */
-  readonly #backlog = new Backlog();
+  readonly #backlog = new Backlog(() => this.#taken());
   /** The first bytes of a stream that hasn't begun for the client. */
   #head: FirstBytes | null = null;
   /** Bytes of a stream that hasn't begun, or of its event that hasn't ended. */
@@ -261,7 +261,6 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     const full = this.#holding.flow(heldBack ? chunk.length : null, scanner.heldBytes, this.#terms.bounds);
     if (full !== null) return this.#fail(full);
     if (output !== null) this.#queue(output);
-    if (this.#phase === 'done') return; // Stopped by whoever took it.
     this.#head?.push(chunk);
     if (scanner.broken !== null) return this.#break(scanner.broken);
     if (this.#phase === 'holding') {
@@ -304,7 +303,8 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
 
   #queue(chunk: Buffer): void {
     this.#backlog.push(chunk);
-    if (this.#phase === 'flowing' && this.#backlog.bytes > flowBytes() && !this.#paused) {
+    if (this.#phase !== 'flowing' || this.#paused || this.#backlog.wakes) return;
+    if (this.#backlog.bytes > flowBytes()) {
       this.#paused = true;
       // A slow client is not the provider's fault.
       this.#timer.cancel();
@@ -315,12 +315,12 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
 
   next(take: TakeChunk): void {
     const all = this.#backlog.take();
-    if (all === null) return this.#phase === 'done' ? take(null) : this.#backlog.wait(take);
-    if (this.#paused) this.#resume();
-    take(all);
+    if (all === null && this.#phase !== 'done') this.#backlog.wait(take);
+    else take(all);
   }
 
-  #resume(): void {
+  #taken(): void {
+    if (!this.#paused) return;
     this.#paused = false;
     if (this.#phase !== 'flowing') return;
     this.#timer = this.#idle();

@@ -1,5 +1,6 @@
 /** Passes a provider's stream on as it comes, and closes the request at its end. */
 import type { AnswerStream, AttemptReply } from '../attempt/answer.ts';
+import type { ErrorCode } from '../base/errors.ts';
 import { Gather } from '../base/gather.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { dialects } from '../dialects/index.ts';
@@ -106,6 +107,16 @@ class Passed implements Chunks {
   }
 }
 
+/** How a stream ended, as the request's record has it. @param broken by a defect of ours */
+function endOf({ refusal, aborted }: AnswerStream, broken: boolean) {
+  const error: ErrorCode | '' = refusal !== null && !aborted ? refusal.code : '';
+  return {
+    complete: refusal === null && !aborted && !broken,
+    error: broken ? ('internal' as const) : error,
+    abandoned: aborted,
+  };
+}
+
 /** Passes a provider's events on. @param upstreamMs until its reply began */
 export function passStream(
   answer: StreamAnswer,
@@ -158,19 +169,16 @@ export function passStream(
       stream.close();
       if (heard !== null) passage.reply = heard.finish();
       if (scrubber !== null) passage.replyFindings = scrubber.findings();
-      const complete = stream.refusal === null && !stream.aborted && !broken;
-      const body = complete && !stream.restarted ? kept.body() : null;
+      const end = endOf(stream, broken);
+      const body = end.complete && !stream.restarted ? kept.body() : null;
       kept.free?.();
       const target = stream.target.label;
-      const error = stream.refusal !== null && !stream.aborted ? stream.refusal.code : '';
       passage.close({
+        ...end,
         status,
-        error: broken ? 'internal' : error,
         target,
         upstreamMs,
-        abandoned: stream.aborted,
         stopped,
-        complete,
         keep:
           body === null ? null : { status, contentType: streamType, body, stream: true, target, ...dropped },
         cacheable: !stopped && mayCache(stream.facts(), true),
@@ -204,16 +212,13 @@ export function passBytes(
     last: () => [],
     close(broken) {
       stream.close();
-      const complete = stream.refusal === null && !stream.aborted && !broken;
-      const body = complete ? kept.body() : null;
-      const error = stream.refusal !== null && !stream.aborted ? stream.refusal.code : '';
+      const end = endOf(stream, broken);
+      const body = end.complete ? kept.body() : null;
       passage.close({
+        ...end,
         status,
-        error: broken ? 'internal' : error,
         target,
         upstreamMs,
-        abandoned: stream.aborted,
-        complete,
         keep: body === null ? null : { status, contentType, body, stream: true, target },
       });
     },
@@ -262,6 +267,8 @@ function collector(memory: RecordingMemory, entryMaxBytes: number): Collector {
   return {
     push(chunk) {
       if (full) return;
+      // A reload may have raised the bound: beyond the one it began with, each chunk would copy all.
+      if (gathered.length + chunk.length > entryMaxBytes) return free();
       const more = gathered.capacityWith(chunk.length) - bytes;
       if (more > 0 && !memory.take(more, bytes)) return free();
       bytes += more;
