@@ -24,7 +24,7 @@ export const askedMax = { ratio: 1.05, us: 100 } as const;
  * Ratios that no change may exceed: the targets, with extra room for CPU time. On a quiet machine a miss is at 1.5, but
  * other load on the CPU's caches costs the larger program more; 1.4 times as much was measured once. Limits may only
  * be lowered.
- * Beside a process that moves memory it was between 1.8 and 2.4.
+ * Beside a process that moves memory 1.8 to 2.5 was measured.
  */
 export const limits = { ...goals, miss: 2.2, missBusy: 3.0, hit: 1.0, stream: 1.6 } as const;
 /** Time from exec to ready. The only absolute limit; judged by the median of five starts. */

@@ -203,7 +203,8 @@ async function measureLong(rig: Rig, options: ServerOptions): Promise<BenchRow[]
     for (const requests of [halfRequests, 2 * halfRequests]) {
       for (const { port, trim } of servers) {
         const order = { port, mode: 'miss', connections: 32, durationMs: halfMaxMs } as const;
-        await rig.peers.load({ ...order, requestsMax: halfRequests });
+        const { errors, requests: done } = await rig.peers.load({ ...order, requestsMax: halfRequests });
+        if (errors > 0 || done < halfRequests) throw new Error(`${errors} of ${done} requests failed`);
         trim();
       }
       await sleep(settleMs);
