@@ -1,5 +1,7 @@
 /**
- * The log line of a record, in pino's format. Put together as bytes by hand, since there is one per request.
+ * The log line of a record, in pino's format, without the fields that have their usual value: a line of all of them is
+ * more than twice as long, and most of a line's cost is its bytes. Put together as bytes by hand, since there is one per
+ * request.
  */
 import { pino } from 'pino';
 import { createLineBytes, type LineBytes } from '../base/line-bytes.ts';
@@ -13,22 +15,14 @@ import { terminalLine } from './terminal.ts';
 const plain = /^[ !#-[\]-~]*$/;
 const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text));
 
-type Who = Pick<ExchangeRecord, 'tenant' | 'team' | 'user' | 'keyId' | 'tags'>;
-
-let lastWho: Who = { tenant: '', team: '', user: '', keyId: '', tags: '' };
-let lastWhoText = '"tenant":"","team":"","user":"","keyId":"","tags":"",';
-
-/** The caller. A process serves few callers, and each piece of a line costs time: the last caller's text is reused. */
-function whoText(who: Who): string {
-  const { tenant, team, user, keyId, tags } = who;
-  const same = tenant === lastWho.tenant && team === lastWho.team && user === lastWho.user;
-  if (same && keyId === lastWho.keyId && tags === lastWho.tags) return lastWhoText;
-  lastWho = { tenant, team, user, keyId, tags };
-  lastWhoText =
-    `"tenant":${quoted(tenant)},"team":${quoted(team)},"user":${quoted(user)},"keyId":${quoted(keyId)},` +
-    `"tags":${quoted(tags)},`;
-  return lastWhoText;
-}
+/** A text member of a line; nothing if it is empty. */
+const member = (name: string, text: string): string => (text === '' ? '' : `,"${name}":${quoted(text)}`);
+/** A number; nothing if it is zero. */
+const numberMember = (name: string, value: number): string =>
+  value === 0 ? '' : `,"${name}":${wholeText(value)}`;
+/** A member that is there only where `value` isn't the usual one. */
+const unusual = (name: string, value: boolean, usual: boolean): string =>
+  value === usual ? '' : `,"${name}":${value}`;
 
 /** The last record with one value of `cache`, and its text of the fields that many requests share. */
 interface Last {
@@ -48,12 +42,26 @@ function courseOf(r: ExchangeRecord): string | Buffer {
     return known.bytes;
   }
   const text =
-    `,"endpoint":"${r.endpoint}",${whoText(r)}"model":${quoted(r.model)},"route":${quoted(r.route)},` +
-    `"tier":"${r.tier}","target":${quoted(r.target)},"reportedModel":"${r.reportedModel}",` +
-    `"status":${r.status},"error":"${r.error}",` +
-    `"observed":"${r.observed}","stream":${r.stream},"cache":"${r.cache}","cacheLevel":"${r.cacheLevel}",` +
-    `"replayed":${r.replayed},` +
-    `"attempts":${r.attempts},"tried":${quoted(r.tried)},"inputTokens":`;
+    `,"endpoint":"${r.endpoint}"` +
+    member('tenant', r.tenant) +
+    member('team', r.team) +
+    member('user', r.user) +
+    member('keyId', r.keyId) +
+    member('tags', r.tags) +
+    member('model', r.model) +
+    member('route', r.route) +
+    member('tier', r.tier) +
+    member('target', r.target) +
+    member('reportedModel', r.reportedModel) +
+    `,"status":${r.status}` +
+    member('error', r.error) +
+    member('observed', r.observed) +
+    unusual('stream', r.stream, false) +
+    `,"cache":"${r.cache}"` +
+    member('cacheLevel', r.cacheLevel) +
+    unusual('replayed', r.replayed, false) +
+    numberMember('attempts', r.attempts) +
+    member('tried', r.tried);
   last[r.cache] = { record: r, text, bytes: null };
   return text;
 }
@@ -80,99 +88,92 @@ const isAlike = (a: ExchangeRecord, b: ExchangeRecord): boolean =>
   a.attempts === b.attempts &&
   a.tried === b.tried;
 
-/** A text that each line has, and its bytes. */
+/** A text that lines have, and its bytes. */
 const piece = (text: string): Buffer => Buffer.from(text);
 
-const unused = piece(
-  '0,"outputTokens":0,"reasoningTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"searchUnits":0,' +
-    '"usageKnown":true,"costNanoUsd":0,"costUsd":0,"priced":true,"routingSavedNanoUsd":0,"savedNanoUsd":',
-);
+const input = piece(',"inputTokens":');
 const output = piece(',"outputTokens":');
-const plainUse = piece(
-  ',"reasoningTokens":0,"cachedInputTokens":0,"cacheWriteTokens":0,"searchUnits":0,"usageKnown":true,"costNanoUsd":',
-);
+const costNano = piece(',"costNanoUsd":');
 const costUsd = piece(',"costUsd":');
-const plainCost = piece(',"priced":true,"routingSavedNanoUsd":0,"savedNanoUsd":');
 
-/** Usage and cost; zero if no provider was asked. */
+/** Parts of the usage that most requests don't have. */
+const rareUsage = (r: ExchangeRecord): string =>
+  numberMember('reasoningTokens', r.reasoningTokens) +
+  numberMember('cachedInputTokens', r.cachedInputTokens) +
+  numberMember('cacheWriteTokens', r.cacheWriteTokens) +
+  numberMember('searchUnits', r.searchUnits) +
+  unusual('usageKnown', r.usageKnown, true);
+
+/** Usage and cost. */
 function putUsage(to: LineBytes, r: ExchangeRecord): void {
-  const plainly = r.searchUnits === 0 && r.usageKnown;
-  const paid = r.priced && r.routingSavedNanoUsd === 0;
-  if (r.inputTokens === 0 && r.outputTokens === 0 && r.costNanoUsd === 0 && plainly && paid)
-    return to.piece(unused);
-  to.whole(r.inputTokens);
-  to.piece(output);
-  to.whole(r.outputTokens);
-  if (plainly && r.reasoningTokens === 0 && r.cachedInputTokens === 0 && r.cacheWriteTokens === 0)
-    to.piece(plainUse);
-  else
+  if (r.inputTokens !== 0) {
+    to.piece(input);
+    to.whole(r.inputTokens);
+  }
+  if (r.outputTokens !== 0) {
+    to.piece(output);
+    to.whole(r.outputTokens);
+  }
+  const extra = r.reasoningTokens !== 0 || r.cachedInputTokens !== 0 || r.cacheWriteTokens !== 0;
+  if (extra || r.searchUnits !== 0 || !r.usageKnown) to.ascii(rareUsage(r));
+  if (r.costNanoUsd !== 0) {
+    to.piece(costNano);
+    to.whole(r.costNanoUsd);
+    to.piece(costUsd);
+    to.dollars(r.costNanoUsd);
+  }
+  if (!r.priced || r.routingSavedNanoUsd !== 0 || r.savedNanoUsd !== 0)
     to.ascii(
-      `,"reasoningTokens":${r.reasoningTokens},"cachedInputTokens":${r.cachedInputTokens},` +
-        `"cacheWriteTokens":${r.cacheWriteTokens},"searchUnits":${r.searchUnits},"usageKnown":${r.usageKnown},` +
-        '"costNanoUsd":',
+      unusual('priced', r.priced, true) +
+        numberMember('routingSavedNanoUsd', r.routingSavedNanoUsd) +
+        numberMember('savedNanoUsd', r.savedNanoUsd),
     );
-  to.whole(r.costNanoUsd);
-  to.piece(costUsd);
-  to.dollars(r.costNanoUsd);
-  if (paid) return to.piece(plainCost);
-  to.ascii(`,"priced":${r.priced},"routingSavedNanoUsd":${wholeText(r.routingSavedNanoUsd)},"savedNanoUsd":`);
 }
 
-const usual = piece(',"abandoned":false,"stopped":false,"scrubbed":"","scrubbedReply":"","digest":"');
-
 /** Fields that are rarely anything but false or empty; null: they aren't. */
-const rareText = ({ abandoned, stopped, findings, replyFindings }: ExchangeRecord): string | null =>
-  abandoned || stopped || findings !== noFindings || replyFindings !== noFindings
-    ? `,"abandoned":${abandoned},"stopped":${stopped},"scrubbed":"${findingsText(findings)}",` +
-      `"scrubbedReply":"${findingsText(replyFindings)}","digest":"`
+const rareText = ({
+  abandoned,
+  stopped,
+  findings,
+  replyFindings,
+  priority,
+}: ExchangeRecord): string | null =>
+  abandoned ||
+  stopped ||
+  findings !== noFindings ||
+  replyFindings !== noFindings ||
+  priority !== 'interactive'
+    ? unusual('abandoned', abandoned, false) +
+      unusual('stopped', stopped, false) +
+      member('scrubbed', findingsText(findings)) +
+      member('scrubbedReply', findingsText(replyFindings)) +
+      (priority === 'interactive' ? '' : member('priority', priority))
     : null;
 
-const beforeDuration = {
-  interactive: piece('","priority":"interactive","durationMs":'),
-  batch: piece('","priority":"batch","durationMs":'),
-};
-
-const nowhere = piece(',"queuedMs":0,"upstreamMs":0,"ttftMs":0,"interTokenMs":0');
+const digest = piece(',"digest":"');
+const duration = piece(',"durationMs":');
 const queued = piece(',"queuedMs":');
-const unqueued = piece(',"queuedMs":0,"upstreamMs":');
 const upstream = piece(',"upstreamMs":');
 const ttft = piece(',"ttftMs":');
 const interToken = piece(',"interTokenMs":');
-const noInterToken = piece(',"interTokenMs":0');
 
-/** Time spent outside the gateway; zero for stored answers. */
-function putElsewhere(to: LineBytes, { queuedMs, upstreamMs, ttftMs, interTokenMs }: ExchangeRecord): void {
-  if (queuedMs === 0 && upstreamMs === 0) return to.piece(nowhere);
-  if (queuedMs === 0) to.piece(unqueued);
-  else {
-    to.piece(queued);
-    to.thousandths(queuedMs);
-    to.piece(upstream);
-  }
-  to.thousandths(upstreamMs);
-  to.piece(ttft);
-  to.thousandths(ttftMs);
-  if (interTokenMs === 0) return to.piece(noInterToken);
-  to.piece(interToken);
-  to.thousandths(interTokenMs);
+/** A time; nothing if it is zero. */
+function putTime(to: LineBytes, name: Buffer, ms: number): void {
+  if (ms === 0) return;
+  to.piece(name);
+  to.thousandths(ms);
 }
 
-const noIds = piece(',"traceId":"","clientRequestId":"","providerRequestId":""}\n');
 const trace = piece(',"traceId":"');
-const ofClient = piece('","clientRequestId":"');
-const ofProvider = piece('","providerRequestId":"');
-const end = piece('"}\n');
+const ofClient = piece(',"clientRequestId":"');
+const ofProvider = piece(',"providerRequestId":"');
 
-/** The ids that the client and the last provider gave; all are plain. */
-function putGivenIds(to: LineBytes, { traceId, clientRequestId }: ExchangeRecord, providerId: string): void {
-  if (traceId === '' && clientRequestId === '' && providerId === '') return to.piece(noIds);
-  to.piece(trace);
-  to.ascii(traceId);
-  to.piece(ofClient);
-  to.ascii(clientRequestId);
-  to.piece(ofProvider);
-  to.ascii(providerId);
-  to.piece(end);
+/** An id or a digest; all are plain. */
+function putId(to: LineBytes, name: Buffer, id: string): void {
+  if (id === '') return;
+  to.piece(name);
+  to.ascii(id);
+  to.piece(quote);
 }
 
 let lastWallMs = Number.NaN;
@@ -208,6 +209,7 @@ const levelNames = { 50: 'error', 40: 'warn', 30: 'info' } as const;
 
 const begins = { 50: piece('{"level":50'), 40: piece('{"level":40'), 30: piece('{"level":30') };
 const quote = piece('"');
+const end = piece('}\n');
 
 /** Most bytes of what all lines have, numbers included. */
 const commonMaxBytes = 1024;
@@ -229,14 +231,18 @@ function putRecord(to: LineBytes, r: ExchangeRecord, wallMs: number, iso: boolea
   if (typeof course === 'string') to.text(course);
   else to.piece(course);
   putUsage(to, r);
-  to.whole(r.savedNanoUsd);
-  if (rare === null) to.piece(usual);
-  else to.text(rare);
-  to.ascii(r.digest);
-  to.piece(beforeDuration[r.priority]);
+  if (rare !== null) to.text(rare);
+  putId(to, digest, r.digest);
+  to.piece(duration);
   to.thousandths(r.durationMs);
-  putElsewhere(to, r);
-  putGivenIds(to, r, providerId);
+  putTime(to, queued, r.queuedMs);
+  putTime(to, upstream, r.upstreamMs);
+  putTime(to, ttft, r.ttftMs);
+  putTime(to, interToken, r.interTokenMs);
+  putId(to, trace, r.traceId);
+  putId(to, ofClient, r.clientRequestId);
+  putId(to, ofProvider, providerId);
+  to.piece(end);
 }
 
 /** A record that makes it fail leaves no half of a line before the next. */

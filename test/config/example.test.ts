@@ -7,9 +7,10 @@ import { createHash } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { ask } from '../support/client.ts';
+import { recordsIn } from '../support/log-line.ts';
 import { keyed } from '../support/native-reference.ts';
 import { type Wire, wires } from '../support/replies.ts';
-import { type LoggedRecord, spawnSidecar, startTestSidecar } from '../support/sidecar.ts';
+import { spawnSidecar, startTestSidecar } from '../support/sidecar.ts';
 import {
   answers,
   echoes,
@@ -223,11 +224,7 @@ test.each(wires)('the real program does all of it ($name)', async (wire) => {
 
   // The log: every request, the digest of what left, and nothing of the prompt.
   expect(await sidecar.stop()).toBe(0);
-  const lines = sidecar
-    .output()
-    .split('\n')
-    .filter((line) => line.includes('"requestId"'));
-  const records = lines.map((line): LoggedRecord => JSON.parse(line));
+  const records = recordsIn(sidecar.output());
   expect(records).toHaveLength(15);
   expect(records[0]).toMatchObject({ tenant: 'acme', keyId: 'acme-web', scrubbed: 'email=1', status: 200 });
   const hmac = keyed(Buffer.from(digestKey), main.calls[0]?.body ?? Buffer.alloc(0));

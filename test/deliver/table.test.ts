@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
 import { ask, type Sent, send } from '../support/client.ts';
+import type { LoggedRecord } from '../support/log-line.ts';
 import { openaiWire, testModel, wires } from '../support/replies.ts';
 import {
   counted,
@@ -19,12 +20,7 @@ import {
   type Truth,
   ways,
 } from '../support/settle-ways.ts';
-import {
-  type ConfigInput,
-  type LoggedRecord,
-  startTestSidecar,
-  type TestSidecar,
-} from '../support/sidecar.ts';
+import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 import { standingTime } from '../support/time.ts';
 import { answers, refuses, startUpstream, type Upstream } from '../support/upstream.ts';
 

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { metricIn, type ProcessChain, spawnChain } from '../support/chain.ts';
 import { ask, type Incoming, openSocket, readAll } from '../support/client.ts';
+import { recordsIn } from '../support/log-line.ts';
 import { eventData, lastError, openaiWire, wires } from '../support/replies.ts';
 import { streamBySdk } from '../support/sdk.ts';
 import { answers, type Call } from '../support/upstream.ts';
@@ -29,12 +30,6 @@ async function untilRefused(chain: ProcessChain): Promise<void> {
     );
   while (!(await opened()).includes('ECONNREFUSED'));
 }
-
-const recordsIn = (output: string): Record<string, unknown>[] =>
-  output
-    .split('\n')
-    .filter((line) => line.includes('"requestId"'))
-    .map((line) => JSON.parse(line));
 
 describe.each(wires)('$name', (wire) => {
   test('row 20: SIGTERM: not ready at once, and what is under way has its time to finish', async () => {

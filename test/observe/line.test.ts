@@ -7,6 +7,7 @@ import type { AttemptStep } from '../../src/exchange/attempt-step.ts';
 import { findingsText, piiKinds } from '../../src/native/pii.ts';
 import { createLineWriter, levelOf, recordLine } from '../../src/observe/line.ts';
 import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/record.ts';
+import { usualFields } from '../support/log-line.ts';
 
 const stepWith = (providerRequestId: string): AttemptStep => ({
   target: 'a/b',
@@ -84,10 +85,7 @@ test('the log line contains the record, whatever its strings contain', () => {
     charges: fc.constant([]),
     limits: fc.constant([]),
   });
-  const shows = (given: ExchangeRecord, wallMs: number): void => {
-    // A stored answer has neither.
-    const stored = given.queuedMs === 0 && given.upstreamMs === 0;
-    const record = stored ? { ...given, ttftMs: 0, interTokenMs: 0 } : given;
+  const shows = (record: ExchangeRecord, wallMs: number): void => {
     const line = recordLine(record, wallMs);
     const {
       findings,
@@ -103,7 +101,9 @@ test('the log line contains the record, whatever its strings contain', () => {
       ...rest
     } = record;
     expect(line.indexOf('\n')).toBe(line.length - 1);
-    expect(JSON.parse(line)).toEqual({
+    const told = JSON.parse(line);
+    for (const [name, usual] of Object.entries(usualFields)) expect(told[name]).not.toBe(usual);
+    expect({ ...usualFields, ...told }).toEqual({
       level: levelOf(record),
       time: wallMs,
       ...rest,
@@ -117,7 +117,8 @@ test('the log line contains the record, whatever its strings contain', () => {
   // Times are told to the µs.
   fc.assert(
     fc.property(records, fc.double({ noNaN: true, min: 0, max: 1e9 }), (record, ms) => {
-      const told = JSON.parse(recordLine({ ...record, durationMs: ms, queuedMs: ms, upstreamMs: ms }, 0));
+      const line = recordLine({ ...record, durationMs: ms, queuedMs: ms, upstreamMs: ms }, 0);
+      const told = { ...usualFields, ...JSON.parse(line) };
       for (const each of [told.durationMs, told.queuedMs, told.upstreamMs])
         expect(Math.abs(each - ms)).toBeLessThanOrEqual(0.0005 + ms * 1e-15);
     }),

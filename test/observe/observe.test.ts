@@ -5,8 +5,9 @@ import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
 import { ask, rawExchange } from '../support/client.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
+import type { LoggedRecord } from '../support/log-line.ts';
 import { anthropicWire, openaiWire, statedUsage, testModel, wires } from '../support/replies.ts';
-import { type ConfigInput, type LoggedRecord, startTestSidecar } from '../support/sidecar.ts';
+import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
 import { answers, hangs, refuses, resets, type Script } from '../support/upstream.ts';
 
 /** Stands in every prompt, key and reply below, and must stand in nothing that is observed. */

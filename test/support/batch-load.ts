@@ -12,8 +12,9 @@ import { fileURLToPath } from 'node:url';
 import type { Orders, Outcome } from './batch-clients.ts';
 import { metricIn } from './chain.ts';
 import { ask } from './client.ts';
+import { type LoggedRecord, recordsIn } from './log-line.ts';
 import { openaiWire, testModel } from './replies.ts';
-import { type LoggedRecord, spawnSidecar } from './sidecar.ts';
+import { spawnSidecar } from './sidecar.ts';
 import { answers, type Script, startUpstream } from './upstream.ts';
 
 /** Size of the load. */
@@ -169,12 +170,6 @@ export async function runBatchLoad(load: BatchLoad): Promise<BatchResult> {
     await upstream.close();
   }
 }
-
-const recordsIn = (output: string): LoggedRecord[] =>
-  output
-    .split('\n')
-    .filter((line) => line.includes('"requestId"'))
-    .map((line): LoggedRecord => JSON.parse(line));
 
 function configText(load: BatchLoad, baseUrl: string, concurrencyMax: number): string {
   const tenants = ['batch-a', 'batch-b', 'shop'];

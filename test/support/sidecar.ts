@@ -9,19 +9,12 @@ import { pino } from 'pino';
 import type { z } from 'zod';
 import { realWorld, type World } from '../../src/base/world.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import type { BesideTheLine, ExchangeRecord } from '../../src/observe/record.ts';
 import { type Sidecar, startSidecar } from '../../src/sidecar/sidecar.ts';
+import { type LoggedRecord, recordsIn } from './log-line.ts';
 import { sharedThread } from './shared-thread.ts';
 
 /** A configuration before defaults are filled in. */
 export type ConfigInput = z.input<typeof configSchema>;
-
-/** A record as its line in the log has it. */
-export type LoggedRecord = Omit<ExchangeRecord, BesideTheLine> & {
-  readonly scrubbed: string;
-  readonly scrubbedReply: string;
-  readonly providerRequestId: string;
-};
 
 /** A sidecar inside the test process. */
 export interface TestSidecar {
@@ -63,15 +56,13 @@ export async function startTestSidecar(input: ConfigInput, world: Partial<World>
   const shared = { ...realWorld, startThread: sharedThread };
   const passLines = (lines: Buffer): void => void sink.write(lines);
   const sidecar = await startSidecar(config, pino({ base: null }, sink), { ...shared, ...world }, passLines);
-  const records = (): LoggedRecord[] =>
-    lines
-      .map((line): LoggedRecord & { requestId?: string } => JSON.parse(line))
-      .filter((r) => r.endpoint !== undefined);
+  const logText = (): string => lines.join('\n');
+  const records = (): LoggedRecord[] => recordsIn(logText());
   return {
     sidecar,
     url: sidecar.dataUrl,
     adminUrl: sidecar.adminUrl,
-    logText: () => lines.join('\n'),
+    logText,
     records,
     recordWhere: (fits) =>
       new Promise((resolve) => {
