@@ -734,11 +734,12 @@ export declare function searchFill(id: number, records: Uint8Array): boolean
 /**
  * Embeds a question, looks for stored ones of its scope and decides on each, in one call. `bytes` and `vector` as for
  * `searchInsert`. `out` gets five registers for each of at most 16 candidates, as many as it has room for, the surest
- * first: entry, similarity, score, verdict (0 same, 1 unsure, 2 different), reason (`searchReasons`).
+ * first: entry, similarity, score, verdict (0 same, 1 unsure, 2 different), reason (`searchReasons`). `unsure`: who is
+ * unsure is of use; otherwise they may be told as different, which takes less time.
  *
  * Returns how many there are. Throws on an unknown id, and on lengths beyond the array's end.
  */
-export declare function searchFind(id: number, bytes: Uint8Array, scopeLength: number, textLength: number, out: Float64Array, vector?: Float32Array | undefined | null): number
+export declare function searchFind(id: number, bytes: Uint8Array, scopeLength: number, textLength: number, out: Float64Array, unsure: boolean, vector?: Float32Array | undefined | null): number
 
 /**
  * Stores a question of an owner under the caller's number for its reply. `bytes`: the scope, then the question. `vector`: of

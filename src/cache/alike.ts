@@ -240,7 +240,7 @@ export function createAlikeLevels(
     const { threshold } = config.semantic;
     for (let round = 0; round < roundsMax; round++) {
       let gone = false;
-      const candidates = search.candidates(index, scope, text, candidatesMax, vector);
+      const candidates = search.candidates(index, scope, text, candidatesMax, verifier.ready, vector);
       for (const { entry, similarity, ...decision } of candidates) {
         const unsure = threshold === undefined && verifier.wants(decision);
         const serves = threshold === undefined ? decision.verdict === 'same' : similarity >= threshold;

@@ -34,10 +34,10 @@ test('candidates come the surest first, no more than asked for', () => {
   texts.forEach((text, entry) => {
     search.insert(id, 0, 's', entry, text);
   });
-  const found = search.candidates(id, 's', 'reset my password', 3);
+  const found = search.candidates(id, 's', 'reset my password', 3, true);
   expect(found.length).toBe(3);
   expect(found[0]?.entry).toBe(0);
-  expect(search.candidates(id, 's', 'reset my password', 99).length).toBe(4);
+  expect(search.candidates(id, 's', 'reset my password', 99, true).length).toBe(4);
 });
 
 test('vectors of another embedder take the place of the built-in one', () => {
@@ -46,7 +46,7 @@ test('vectors of another embedder take the place of the built-in one', () => {
   expect(search.insert(id, 0, 's', 2, 'east', Float32Array.of(0, 1, 0))).toBe(true);
   expect(search.insert(id, 0, 's', 3, 'up', Float32Array.of(0, 0))).toBe(false);
   expect(search.insert(id, 0, 's', 3, 'up')).toBe(false);
-  const [first] = search.candidates(id, 's', 'north', 2, Float32Array.of(0.9, 0.1, 0));
+  const [first] = search.candidates(id, 's', 'north', 2, true, Float32Array.of(0.9, 0.1, 0));
   expect(first).toMatchObject({ entry: 1 });
 });
 

@@ -15,9 +15,9 @@ import { tableOf } from './load.ts';
 const sizes = [10_000, 100_000, 1_000_000, 10_000_000];
 /** A byte of the largest may take this many times as long as one of the smallest. */
 const growthMax = 2;
-/** Bytes worked on for each time: the clock is exact, but a collection of garbage falls into some and not into others. */
-const roundBytes = 500_000;
-/** What a clock that ticks each ms may show for a round of that many bytes, ns for a byte. */
+/** Bytes worked on for each time: a collection of garbage falls into some and not into others, and the clock may tick in 4 ms. */
+const roundBytes = 4_000_000;
+/** Less than this, ns for a byte, is some ticks of the clock. */
 const nsMin = 4;
 /** Times of which the median counts: more where the ones before show growth, which other work on the machine may be. */
 const rounds = [3, 9];

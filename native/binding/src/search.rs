@@ -7,6 +7,7 @@ use sidegate_core::search::decide::{Decision, REASONS, Side, decide, decide_exac
 use sidegate_core::search::features::names;
 use sidegate_core::search::index::{CANDIDATES_MAX, DIMENSIONS_MAX, Index};
 use sidegate_core::search::judge::{Candidate, judge, served};
+use sidegate_core::search::model::Effort;
 use sidegate_core::search::table::{DIMENSIONS, table};
 use sidegate_core::search::vector::Vector;
 use sidegate_core::shared::registry::Registry;
@@ -122,7 +123,8 @@ pub fn search_insert(
 
 /// Embeds a question, looks for stored ones of its scope and decides on each, in one call. `bytes` and `vector` as for
 /// `searchInsert`. `out` gets five registers for each of at most 16 candidates, as many as it has room for, the surest
-/// first: entry, similarity, score, verdict (0 same, 1 unsure, 2 different), reason (`searchReasons`).
+/// first: entry, similarity, score, verdict (0 same, 1 unsure, 2 different), reason (`searchReasons`). `unsure`: who is
+/// unsure is of use; otherwise they may be told as different, which takes less time.
 ///
 /// Returns how many there are. Throws on an unknown id, and on lengths beyond the array's end.
 #[napi(catch_unwind)]
@@ -132,6 +134,7 @@ pub fn search_find(
     scope_length: u32,
     text_length: u32,
     mut out: Float64ArraySlice,
+    unsure: bool,
     vector: Option<Float32ArraySlice>,
 ) -> Result<u32> {
     let (scope, text) = two(bytes, scope_length, text_length)?;
@@ -140,7 +143,7 @@ pub fn search_find(
         Some(vector) => {
             let alike = with(id, |index| index.nearest(scope, &vector, count))?;
             // Judging takes longer than the search, and needs nothing of the index.
-            let found = judge(text, &alike);
+            let found = judge(text, &alike, if unsure { Effort::Full } else { Effort::Served });
             if let Some(entry) = served(&found) {
                 with(id, |index| index.used(entry))?;
             }

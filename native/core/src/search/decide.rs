@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use crate::search::facts::Conflict;
 use crate::search::features::{FEATURES, features};
-use crate::search::model::{Model, model};
+use crate::search::model::{Effort, Model, model};
 use crate::search::network::Seen;
 use crate::search::question::Question;
 
@@ -148,13 +148,13 @@ pub fn glance(cached: &Side, asked: &Side) -> Glance {
 const NO_MODEL: Decision = Decision { verdict: Verdict::Different, reason: Reason::Model, score: 0.0 };
 
 /// Decides on a pair that was glanced at.
-pub fn look(glance: Glance, cached: &Side, asked: &Side) -> Decision {
+pub fn look(glance: Glance, cached: &Side, asked: &Side, effort: Effort) -> Decision {
     let (score, features) = match glance {
         Glance::Decided(decision) => return decision,
         Glance::Open(score, features) => (score, features),
     };
     let Some(model) = model() else { return NO_MODEL };
-    let score = model.score(score, &features, || [cached.seen(model), asked.seen(model)]);
+    let score = model.score(score, &features, effort, || [cached.seen(model), asked.seen(model)]);
     let [same, unsure] = model.thresholds();
     let verdict = match score {
         score if score >= same => Verdict::Same,
@@ -166,7 +166,7 @@ pub fn look(glance: Glance, cached: &Side, asked: &Side) -> Decision {
 
 /// Decides whether a stored question's answer serves one that is asked. The order doesn't matter.
 pub fn decide(cached: &Side, asked: &Side) -> Decision {
-    look(glance(cached, asked), cached, asked)
+    look(glance(cached, asked), cached, asked, Effort::Full)
 }
 
 /// Words that say nothing but that the asker is polite.

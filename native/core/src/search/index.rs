@@ -9,6 +9,8 @@ use crate::search::flat::{Flat, Row, Scratch};
 use crate::search::judge::{Alike, is_askable};
 #[cfg(test)]
 use crate::search::judge::{Candidate, judge, served};
+#[cfg(test)]
+use crate::search::model::Effort;
 use crate::search::vector::Vector;
 use crate::shared::digest::sha256;
 use crate::shared::shares::Shares;
@@ -139,7 +141,7 @@ impl Index {
     /// All that a look-up does, for tests.
     #[cfg(test)]
     pub(super) fn find(&mut self, scope: &[u8], text: &str, vector: &Vector, count: usize) -> Vec<Candidate> {
-        let found = judge(text, &self.nearest(scope, vector, count));
+        let found = judge(text, &self.nearest(scope, vector, count), Effort::Full);
         if let Some(entry) = served(&found) {
             self.used(entry);
         }

@@ -1,6 +1,7 @@
 //! Which of the stored questions that are alike ask the same: decided on copies, without the index.
 
 use crate::search::decide::{Decision, Reason, Side, Verdict, glance, look};
+use crate::search::model::Effort;
 
 /// Longer questions are neither stored nor looked up.
 pub const TEXT_CHARS_MAX: usize = 512;
@@ -32,7 +33,7 @@ pub struct Alike {
 
 /// What is decided on each of some questions, the surest first. Only the likeliest are looked at closely, until one asks
 /// the same; on the others nothing is decided, so they don't.
-pub fn judge(text: &str, alike: &[Alike]) -> Vec<Candidate> {
+pub fn judge(text: &str, alike: &[Alike], effort: Effort) -> Vec<Candidate> {
     if alike.is_empty() || !is_askable(text) {
         return Vec::new();
     }
@@ -49,7 +50,7 @@ pub fn judge(text: &str, alike: &[Alike]) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::with_capacity(glances.len());
     for (at, (entry, similarity, cached, glance)) in glances.into_iter().enumerate() {
         let served = found.iter().any(|candidate| candidate.decision.verdict == Verdict::Same);
-        let decision = if served || at >= LOOKS_MAX { UNSEEN } else { look(glance, &cached, &asked) };
+        let decision = if served || at >= LOOKS_MAX { UNSEEN } else { look(glance, &cached, &asked, effort) };
         found.push(Candidate { entry, similarity, decision });
     }
     found.sort_by(|a, b| {
@@ -72,4 +73,33 @@ pub fn is_askable(text: &str) -> bool {
     // A character has at most four bytes, so most texts needn't be counted.
     let short = text.len() <= TEXT_CHARS_MAX || text.chars().count() <= TEXT_CHARS_MAX;
     short && !text.trim().is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WORDS: [&str; 24] = [
+        "how", "do", "I", "can", "my", "the", "change", "update", "cancel", "reset", "password", "order",
+        "address", "delivery", "shipping", "refund", "money", "back", "not", "when", "where", "long", "get",
+        "account",
+    ];
+
+    fn question() -> impl Strategy<Value = String> {
+        prop::collection::vec(0..WORDS.len(), 2..8)
+            .prop_map(|words| words.into_iter().map(|at| WORDS[at]).collect::<Vec<_>>().join(" "))
+    }
+
+    proptest! {
+        /// What is served doesn't depend on whether those who are unsure are of use.
+        #[test]
+        fn less_effort_serves_the_same(asked in question(), stored in prop::collection::vec(question(), 1..5)) {
+            let alike: Vec<Alike> = (0..).zip(&stored)
+                .map(|(entry, text)| Alike { entry, similarity: 0.5, text: text.as_str().into() })
+                .collect();
+            let [full, less] = [Effort::Full, Effort::Served].map(|effort| judge(&asked, &alike, effort));
+            prop_assert_eq!(served(&full), served(&less));
+        }
+    }
 }
