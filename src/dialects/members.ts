@@ -13,6 +13,12 @@ const defaults: Readonly<Record<string, readonly unknown[]>> = {
 export const noneEssential: ReadonlySet<string> = new Set();
 
 /**
+ * Unknown members of one object whose values are looked at; further ones count as left out. In an object with hundreds of
+ * thousands each look misses the processor's caches.
+ */
+const looksMax = 1000;
+
+/**
  * Notes the members of a request that the neutral form lacks: `essential` as unsupported, others as dropped.
  * @param at prefix of their names, such as `thinking.`, or the list of the object, such as `messages`
  * @param index of the object in its list; negative: it is in none
@@ -25,8 +31,14 @@ export function noteRest(
   at = '',
   index = -1,
 ): void {
+  let looks = 0;
   for (const field in body) {
     if (known.has(field)) continue;
+    looks += 1;
+    if (looks > looksMax && !essential.has(field)) {
+      notes.droppedMore += 1;
+      continue;
+    }
     const value = body[field];
     // Leaving out an empty value or a default changes nothing.
     if (value === null || value === undefined || value === false) continue;

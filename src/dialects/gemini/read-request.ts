@@ -51,9 +51,13 @@ const names: Readonly<Record<ChatField, string>> = {
 /** Where the media type alone asks for JSON. */
 const namesOfType = { ...names, output: 'generationConfig.responseMimeType' };
 
-const known = new Set(['contents', 'systemInstruction', 'tools', 'toolConfig', 'generationConfig', 'model']);
-const essential = new Set(['cachedContent']);
-const knownConfig = new Set([
+/** Names in both spellings that the API takes. */
+const inBoth = (names: readonly string[]): ReadonlySet<string> =>
+  new Set([...names, ...names.map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))]);
+
+const known = inBoth(['contents', 'systemInstruction', 'tools', 'toolConfig', 'generationConfig', 'model']);
+const essential = inBoth(['cachedContent']);
+const knownConfig = inBoth([
   'maxOutputTokens',
   'temperature',
   'topP',
@@ -71,23 +75,28 @@ const knownConfig = new Set([
 ]);
 const knownOfMedia = new Set(['inlineData', 'fileData', 'thought', 'thoughtSignature']);
 const knownOfTools = new Set(['name', 'description', 'parameters', 'parametersJsonSchema']);
-const essentialConfig = new Set(['speechConfig', 'imageConfig', 'responseFormat']);
+const essentialConfig = inBoth(['speechConfig', 'imageConfig', 'responseFormat']);
 
-/** Renames an object's `snake_case` members, which the API accepts too; their values are not changed. */
-function camel(value: unknown): Json {
+/**
+ * Renames an object's `snake_case` members, which the API accepts too; their values are not changed.
+ * @param of those that are wanted: of objects in which others are noted otherwise
+ */
+function camel(value: unknown, of?: ReadonlySet<string>): Json {
   const object = objectOf(value);
   const read: Json = {};
-  for (const key in object)
+  for (const key in object) {
+    if (of?.has(key) === false) continue;
     read[key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())] = object[key];
+  }
   return read;
 }
 
 /** Reads a request into the neutral form. */
 export function readRequest(given: Json, notes: Notes): ChatRequest {
-  const body = camel(given);
-  const config = camel(body.generationConfig);
-  noteRest(body, known, essential, notes);
-  noteConfig(config, notes);
+  const body = camel(given, known);
+  const config = camel(body.generationConfig, knownConfig);
+  noteRest(given, known, essential, notes);
+  noteConfig(objectOf(body.generationConfig), config, notes);
   const stop = config.stopSequences;
   const output = readOutput(config, notes);
   return {
@@ -114,9 +123,9 @@ export function readRequest(given: Json, notes: Notes): ChatRequest {
   };
 }
 
-/** Notes members of `generationConfig` that the neutral form lacks. */
-function noteConfig(config: Json, notes: Notes): void {
-  noteRest(config, knownConfig, essentialConfig, notes, 'generationConfig.');
+/** Notes members of `generationConfig` that the neutral form lacks. @param config those that it has */
+function noteConfig(given: Json, config: Json, notes: Notes): void {
+  noteRest(given, knownConfig, essentialConfig, notes, 'generationConfig.');
   if ((numberOf(config.candidateCount) ?? 1) > 1) noteUnsupported(notes, 'generationConfig.candidateCount');
   const modalities = config.responseModalities;
   if (Array.isArray(modalities) && modalities.some((name) => name !== 'TEXT'))
