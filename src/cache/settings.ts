@@ -50,7 +50,7 @@ const semantic = z
   .strictObject({
     mode: mode.default('auto').meta({
       description:
-        'Answer questions that are worded otherwise and ask the same: `off`; `shadow`: never, only judge what would have been answered; `auto`: where judged answers prove it right; `on`: everywhere.',
+        "Answer questions that are worded otherwise and ask the same: `off`; `shadow`: never, only judge what would have been answered; `auto`: where judged answers prove it right; `on`: everywhere. In every mode, what differs only in spaces, courtesy at its beginning and end, or closing punctuation is answered where these can't change what is asked.",
     }),
     wrongMax: z.number().min(0.0001).max(0.5).default(0.01).meta({
       description:
@@ -98,7 +98,7 @@ export const cache = z
       .default(64 * 1024 * 1024)
       .meta({
         description:
-          'Most memory for the entries. Streams on their way there may take a quarter of it besides.',
+          'Most memory for the entries, and for streams that `singleFlight` shares. Other streams on their way there may take a quarter of it besides, and questions `semantic.bytesMax`.',
       }),
     entryMaxBytes: bytes(64 * 1024 * 1024)
       .default(1024 * 1024)

@@ -29,7 +29,7 @@ const admin = z
     }),
     token: secret.min(16, { error: 'must have at least 16 characters' }).optional().meta({
       description:
-        'Secret that gives access to `/keys`, `/limits` and the playground: `${ENV}` or `file:/path`. Unset: no access.',
+        'Secret that gives access to `/keys`, `/limits`, `/cache` with its purge, the playground and `explain --admin`, and to `x-sidegate-debug` on the data port: `${ENV}` or `file:/path`. Unset: no access.',
     }),
   })
   .prefault({});
