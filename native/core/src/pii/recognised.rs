@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::json::string::Decoded;
+use crate::pii::blob::is_blob;
 use crate::pii::finder::Finding;
 use crate::pii::fold::Folded;
 use crate::pii::kind_set::KindId;
@@ -32,7 +33,8 @@ impl Texts {
     /// Takes a string between its quotes, unless it can hold no name: one without letters, or a file in a link.
     pub fn add(&mut self, string: u32, raw: &str, escaped: bool) {
         let decoded = if escaped { self.decoded.decode(raw) } else { raw };
-        if decoded.starts_with("data:") || !decoded.chars().any(char::is_alphabetic) {
+        let is_link = decoded.starts_with("data:") && is_blob(decoded);
+        if is_link || !decoded.chars().any(char::is_alphabetic) {
             return;
         }
         let text = self.folded.fold(decoded).unwrap_or(decoded);
@@ -135,8 +137,13 @@ mod tests {
         texts.add(1, "Ann\\u00eb \\ud83d\\ude00", true);
         texts.add(2, "data:image/png;base64,iVBORw0KGgo", false);
         texts.add(3, "\u{ff21}\u{200b}nn", false);
+        texts.add(4, "data: patient Ann", false);
+        texts.add(5, "data:text/plain,Ann", false);
         let found = texts.found.iter().map(|found| (found.string, found.text.as_str()));
-        assert_eq!(found.collect::<Vec<_>>(), [(1, "Ann\u{eb} \u{1f600}"), (3, "Ann")]);
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            [(1, "Ann\u{eb} \u{1f600}"), (3, "Ann"), (4, "data: patient Ann"), (5, "data:text/plain,Ann")]
+        );
     }
 
     #[test]
