@@ -34,7 +34,9 @@ pub fn scrub_document(body: &[u8], policy: &Policy, scope: &str) -> Option<Scrub
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pii::policy::Action;
+    use crate::pii::custom::Custom;
+    use crate::pii::kinds::KINDS;
+    use crate::pii::policy::{Action, CustomKind};
 
     #[test]
     fn all_strings_are_searched_but_no_names() {
@@ -63,5 +65,28 @@ mod tests {
             body.replacen("\"card\":N", "\"card\":\"[CARD]\"", 1).replacen("[N, 1]", "[\"[CARD]\", 1]", 1);
         let cut = cut.replacen("\"z\":N", "\"z\":\"[CARD]\"", 1);
         assert_eq!(scrub(&body.replace('N', number)), Some(cut.replace('N', number)));
+    }
+
+    #[test]
+    fn what_is_only_reported_keeps_nothing_that_it_touches() {
+        let project = |action| {
+            let custom = Custom::words(["Falcon"]).unwrap();
+            vec![CustomKind { name: "project".into(), custom, action }]
+        };
+        let policy = |action| Policy::new(&[("domain", Action::Report)], project(action), &[], b"").unwrap();
+        let scrub = |body: &str, action| scrub_document(body.as_bytes(), &policy(action), "").unwrap();
+        let link = r#"["https://falcon.example.com/x and https://example.com/y"]"#;
+        let redacted = scrub(link, Action::Redact);
+        let body = String::from_utf8(redacted.body.unwrap()).unwrap();
+        assert_eq!(body, r#"["https://[PROJECT]/x and https://example.com/y"]"#);
+        let count = |counts: &[u32], kind: usize| counts[kind];
+        let domain = KINDS.iter().position(|kind| kind.name == "domain").unwrap();
+        for action in [Action::Redact, Action::Block] {
+            let counts = scrub(link, action).counts;
+            assert_eq!((count(&counts, domain), count(&counts, KINDS.len())), (1, 1), "{action:?}");
+        }
+        // Where both are only reported, they are counted as ever.
+        let counts = scrub(link, Action::Report).counts;
+        assert_eq!((count(&counts, domain), count(&counts, KINDS.len())), (2, 0));
     }
 }

@@ -53,6 +53,8 @@ pub struct Finder {
     tokens: (KindSet, usize),
     /// Whether anything is anchored at digits.
     numeric: bool,
+    /// Those that a value isn't of where it is of another one too.
+    last: KindSet,
     /// What the configuration defines.
     custom: Vec<(KindId, Custom)>,
     /// Longest value of these, in bytes.
@@ -122,10 +124,17 @@ impl Finder {
             parts,
             tokens,
             numeric,
+            last: KindSet::NONE,
             custom,
             custom_max,
             spaced_max,
         }
+    }
+
+    /// The same where values of these kinds stay as they are: they mustn't keep another that they touch from being replaced.
+    #[must_use]
+    pub fn with_last(self, last: KindSet) -> Self {
+        Finder { last, ..self }
     }
 
     /// Whether it looks for nothing.
@@ -136,8 +145,7 @@ impl Finder {
     /// Looks for the values in a text. `label`: what the text is called, such as the name of the JSON member it is the
     /// value of.
     ///
-    /// None overlap: those that do are one value, of the kind among theirs with the lowest number, so that
-    /// nothing of either is left over.
+    /// None overlap, as [`Finder::merge`] has it.
     pub fn find(&self, text: &str, label: &str, search: &mut Search) {
         let Search { found, marks } = search;
         found.clear();
@@ -153,7 +161,27 @@ impl Finder {
         for (kind, custom) in &self.custom {
             custom.find(text, |range| found.push(Finding { kind: *kind, range }));
         }
-        merge(found, u16::from);
+        self.merge(found);
+    }
+
+    /// Sorts findings and makes one of those that overlap, of the kind among theirs with the lowest number, so that nothing
+    /// of either is left over.
+    pub(crate) fn merge(&self, found: &mut Vec<Finding>) {
+        if found.len() < 2 {
+            return;
+        }
+        let rank = |kind: KindId| (self.last.has(kind), kind);
+        found.sort_by_key(|finding| finding.range.start);
+        found.dedup_by(|next, last| {
+            let overlaps = next.range.start < last.range.end;
+            if overlaps {
+                if rank(next.kind) < rank(last.kind) {
+                    last.kind = next.kind;
+                }
+                last.range.end = last.range.end.max(next.range.end);
+            }
+            overlaps
+        });
     }
 
     /// Asks one matcher; the end of what it found.
@@ -290,24 +318,6 @@ fn is_part(bytes: &[u8], word: Range<usize>) -> bool {
 fn address_end(bytes: &[u8], group_end: usize) -> usize {
     let belongs = |byte: &&u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     group_end + bytes[group_end..].iter().inspect(|_| step()).take_while(belongs).count()
-}
-
-/// Sorts findings and makes one of those that overlap, of the kind among theirs with the lowest rank.
-pub(crate) fn merge(found: &mut Vec<Finding>, rank: impl Fn(KindId) -> u16) {
-    if found.len() < 2 {
-        return;
-    }
-    found.sort_by_key(|finding| finding.range.start);
-    found.dedup_by(|next, last| {
-        let overlaps = next.range.start < last.range.end;
-        if overlaps {
-            if rank(next.kind) < rank(last.kind) {
-                last.kind = next.kind;
-            }
-            last.range.end = last.range.end.max(next.range.end);
-        }
-        overlaps
-    });
 }
 
 /// What one matcher finds in a text.

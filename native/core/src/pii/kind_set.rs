@@ -25,6 +25,11 @@ impl KindSet {
         KindSet(self.0 | other.0)
     }
 
+    /// Whether it is one of them.
+    pub fn has(self, id: KindId) -> bool {
+        self.0 >> id & 1 != 0
+    }
+
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
         self.0 == 0
@@ -50,6 +55,7 @@ mod tests {
     fn numbers_come_in_order() {
         let set = KindSet::NONE.with(127).with(0).or(KindSet::NONE.with(9));
         assert_eq!(set.ids().collect::<Vec<_>>(), [0, 9, 127]);
+        assert!(set.has(127) && set.has(0) && !set.has(1) && !set.has(126));
         assert!(KindSet::NONE.is_empty() && KindSet::NONE.ids().next().is_none());
     }
 }

@@ -108,9 +108,13 @@ impl Policy {
             policy.actions.push(action);
             policy.names.push(name);
         }
-        let on = (0..KINDS.len()).filter(|&at| policy.actions[at] != Action::Off);
-        let kinds = on.fold(KindSet::NONE, |set, at| set.with(at as KindId));
-        policy.finder = Finder::new(matchers(kinds), patterns);
+        let set = |all: usize, wanted: fn(Action) -> bool| {
+            let those = (0..all).filter(|&at| wanted(policy.actions[at]));
+            those.fold(KindSet::NONE, |set, at| set.with(at as KindId))
+        };
+        let on = set(KINDS.len(), |action| action != Action::Off);
+        let reported = set(policy.actions.len(), |action| action == Action::Report);
+        policy.finder = Finder::new(matchers(on), patterns).with_last(reported);
         Ok(policy)
     }
 

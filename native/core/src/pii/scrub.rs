@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::json::string::Decoded;
 use crate::json::walker::Text;
 use crate::pii::blob::is_blob;
-use crate::pii::finder::{Finding, Search, merge};
+use crate::pii::finder::{Finding, Search};
 use crate::pii::fold::Folded;
 use crate::pii::kind_set::KindId;
 use crate::pii::policy::{Action, KINDS_MAX, Policy};
@@ -127,8 +127,7 @@ fn find(
     let found = &mut search.found;
     if !recognised.is_empty() && recognised.add(string, plain, found) {
         found.retain(|finding| policy.action(finding.kind) != Action::Off);
-        // What is only reported mustn't keep a name that it touches from being replaced.
-        merge(found, |kind| u16::from(kind) + if policy.action(kind) == Action::Report { 1 << 8 } else { 0 });
+        policy.finder.merge(found);
     }
     if changed.is_some() {
         found.iter_mut().for_each(|Finding { range, .. }| {

@@ -275,6 +275,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_only_reported_keeps_nothing_that_it_touches() {
+        let custom = Custom::words(["Falcon"]).unwrap();
+        let word = CustomKind { name: "project".into(), custom, action: Action::Redact };
+        let policy = Policy::new(&[("domain", Action::Report)], vec![word], &[], b"key").unwrap();
+        let text = "see https://falcon.example.com/x and https://example.com/y";
+        scrubs_however_split(&policy, text, "see https://[PROJECT]/x and https://example.com/y");
+    }
+
+    #[test]
     fn arguments_stay_json_however_they_are_split() {
         let whole =
             r#"{"card": 4111111111111111,"all":[4111111111111111, 5555555555554444],"to":"ann@example.com"}"#;
