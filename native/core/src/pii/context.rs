@@ -263,6 +263,8 @@ fn scan(text: &[u8], part: Range<usize>, mut found: impl FnMut(Hit)) {
 
 /// How far before a value its context may be, in bytes.
 const WINDOW: usize = 64;
+/// How much of a label is read, in bytes: it is read again for each text that it names, such as those of a list.
+const LABEL_MAX: usize = 256;
 
 /// The words of contexts in one text, looked up where someone asks, and once only.
 pub struct Nearby<'t> {
@@ -301,7 +303,7 @@ impl<'t> Nearby<'t> {
     pub fn named(&self) -> Contexts {
         *self.named.get_or_init(|| {
             let mut found = Contexts::default();
-            scan(self.label, 0..self.label.len(), |hit| found = found.or(hit.contexts));
+            scan(self.label, 0..self.label.len().min(LABEL_MAX), |hit| found = found.or(hit.contexts));
             found
         })
     }
@@ -347,5 +349,16 @@ mod tests {
         for (place, near) in [(2, false), (3, true), (60, true), (64, true), (65, false)] {
             assert_eq!(nearby.before(place).has(Context::Post), near, "{place}");
         }
+    }
+
+    #[test]
+    fn a_long_name_is_read_at_its_beginning() {
+        let named = |label: &str, context| Nearby::new("", label).named().has(context);
+        for len in [LABEL_MAX - 2, LABEL_MAX - 1] {
+            assert!(named(&format!("{} zip code", "-".repeat(len - 1)), Context::Post), "{len}");
+        }
+        // No part of a word is one: `card` would be.
+        assert!(!named(&format!("{} cardinal", "\u{e9}".repeat(LABEL_MAX)), Context::Card));
+        assert!(!named(&format!("{} panel", "-".repeat(LABEL_MAX - 4)), Context::Card));
     }
 }

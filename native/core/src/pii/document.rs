@@ -89,4 +89,20 @@ mod tests {
         let counts = scrub(link, Action::Report).counts;
         assert_eq!((count(&counts, domain), count(&counts, KINDS.len())), (2, 0));
     }
+
+    #[test]
+    fn a_long_name_is_read_once_for_a_list_however_many_texts_it_has() {
+        let all: Vec<_> = KINDS.iter().map(|kind| (kind.name, Action::Redact)).collect();
+        let policy = Policy::new(&all, Vec::new(), &[], b"").unwrap();
+        let steps = |len: usize| {
+            let name = "member ".repeat(len / 14);
+            let texts = vec![r#""12345""#; len / 16].join(",");
+            let body = format!(r#"{{"{name}":[{texts}]}}"#);
+            crate::shared::steps::count(|| {
+                scrub_document(body.as_bytes(), &policy, "");
+            })
+        };
+        let (short, long) = (steps(20_000), steps(40_000));
+        assert!(long <= 2 * short + short / 10 + 1000, "{short} and {long} steps");
+    }
 }
