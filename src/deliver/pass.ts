@@ -134,11 +134,12 @@ export function passStream(
   const scope = passage.policy?.reply ?? null;
   const scrubber = scope === null ? null : createReplyScrubber(dialect, scope);
   // What is kept is scrubbed already.
-  const give = (events: Buffer): Buffer => {
-    kept.push(events);
-    heard?.push(events);
-    return out.push(events);
+  const give = (scrubbed: Buffer): Buffer => {
+    kept.push(scrubbed);
+    heard?.push(scrubbed);
+    return out.push(scrubbed);
   };
+  const take = (events: Buffer): Buffer => give(scrubber === null ? events : scrubber.push(events));
   const rest = (): Buffer[] => (scrubber === null ? [] : [give(scrubber.finish())]);
   let stopped = false;
   let begun = false;
@@ -146,17 +147,16 @@ export function passStream(
     pass(chunk) {
       if (!begun) noteStored(chunk, answer, passage);
       begun = true;
-      return give(scrubber === null ? chunk : scrubber.push(chunk));
+      return take(chunk);
     },
     stopped(chunk) {
       if (!mustStop(stream, passage)) return null;
       stopped = true;
       stream.stop();
       const last = rest();
-      const end = lengthEnd(stream, chunk, dialect, passage);
-      kept.push(end);
-      heard?.push(end);
-      return [...last, out.finish(end)];
+      // The end may say again what the stream said.
+      const end = take(lengthEnd(stream, chunk, dialect, passage));
+      return [...last, end, out.finish(null)].filter((events) => events.length > 0);
     },
     last() {
       const last = rest();

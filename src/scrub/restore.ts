@@ -1,9 +1,10 @@
 /** Rewrites texts inside an event stream: restores values, or replaces them, though they may be split over events. */
 
-import { isObject, type Json } from '../base/json.ts';
+import { type Json, parseObject } from '../base/json.ts';
 import type { Dialect, TextSlot } from '../dialects/dialect.ts';
 import { splitEvents } from '../dialects/framer.ts';
 import { type Findings, findingsOf, type PiiScope, PiiStream } from '../native/pii.ts';
+import { createBesideTexts } from './beside-texts.ts';
 import { restoreText, type Vault } from './scrub.ts';
 
 /** Rewrites one text that comes in pieces. */
@@ -57,7 +58,10 @@ export function createRestorer(dialect: Dialect, vault: Vault): Rewriter {
       },
     };
   };
-  return createRewriter(dialect, createFilter, (block) => restoreText(block, vault));
+  return createRewriter(dialect, createFilter, {
+    event: (event) => event,
+    block: (block) => restoreText(block, vault),
+  });
 }
 
 /** Replaces personal data in a reply's stream. */
@@ -67,7 +71,8 @@ export interface ReplyScrubber extends Rewriter {
 }
 
 /** Replaces personal data in a reply's stream, and holds back what may become a value. */
-export function createReplyScrubber(dialect: Dialect, { policy, names, tenant }: PiiScope): ReplyScrubber {
+export function createReplyScrubber(dialect: Dialect, piiScope: PiiScope): ReplyScrubber {
+  const { policy, names, tenant } = piiScope;
   const counts = names.map(() => 0);
   const scope = tenant.toString();
   const createFilter = (): Filter => {
@@ -92,16 +97,20 @@ export function createReplyScrubber(dialect: Dialect, { policy, names, tenant }:
       },
     };
   };
-  const rewriter = createRewriter(dialect, createFilter, (block) => block);
-  return { ...rewriter, findings: () => findingsOf(counts, names) };
+  const beside = createBesideTexts(dialect, piiScope);
+  const rewriter = createRewriter(dialect, createFilter, { event: beside.scrub, block: (block) => block });
+  return { ...rewriter, findings: () => findingsOf(beside.countsWith(counts), names) };
 }
 
-/** @param whole rewrites what comes in one piece, such as citations, in the text of an event */
-function createRewriter(
-  dialect: Dialect,
-  createFilter: () => Filter,
-  whole: (block: string) => string,
-): Rewriter {
+/** Rewrites what comes in one piece, such as citations. */
+interface Whole {
+  /** In an event before its texts are rewritten; gives the same one if nothing is changed. */
+  event(event: Json): Json;
+  /** In the text of an event, after them. */
+  block(block: string): string;
+}
+
+function createRewriter(dialect: Dialect, createFilter: () => Filter, whole: Whole): Rewriter {
   const channels = new Map<string, Channel>();
 
   const rewrite = (slot: TextSlot, event: Json, eventLine: string, last: boolean): boolean => {
@@ -137,25 +146,21 @@ function createRewriter(
       .map((line) => line.slice(5).replace(/^ /, ''));
     if (data.length === 0) return block;
     if (data[0] === '[DONE]') return release('') + block;
-    let event: unknown;
-    try {
-      event = JSON.parse(data.join('\n'));
-    } catch {
-      return block;
-    }
-    if (!isObject(event)) return block;
+    const given = parseObject(data.join('\n'));
+    if (given === null) return block;
     const eventLine = lines
       .filter((line) => line.startsWith('event:'))
       .map((line) => `${line}\n`)
       .join('');
-    const ended = dialect.endedChannels(event);
-    let changed = false;
+    const ended = dialect.endedChannels(given);
+    const event = whole.event(given);
+    let changed = event !== given;
     for (const slot of dialect.textSlots(event)) {
       const last = ended.some((prefix) => slot.channel.startsWith(prefix));
       changed = rewrite(slot, event, eventLine, last) || changed;
     }
     const before = ended.map(release).join('');
-    return before + whole(changed ? `${eventLine}data: ${JSON.stringify(event)}\n\n` : block);
+    return before + whole.block(changed ? `${eventLine}data: ${JSON.stringify(event)}\n\n` : block);
   };
 
   return {

@@ -4,9 +4,10 @@ import OpenAI from 'openai';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
-import { eventData, testModel, type Wire, wires } from '../support/replies.ts';
+import { eventData, openaiWire, testModel, type Wire, wires } from '../support/replies.ts';
+import { responsesWire } from '../support/responses-wire.ts';
 import { tokenizer } from '../support/tokenizer.ts';
-import { answers, type Script } from '../support/upstream.ts';
+import { answers, placeholders, type Script } from '../support/upstream.ts';
 
 /** The reply tokens that each stream may have; infinite: what the limiter itself says. */
 const budget = vi.hoisted(() => ({ tokens: Number.POSITIVE_INFINITY }));
@@ -199,4 +200,53 @@ describe.each(wires)('$name', (wire: Wire) => {
     expect(second.headers['idempotent-replayed']).toBe('true');
     expect(gate.upstream.calls).toHaveLength(1);
   });
+});
+
+test('the end of a stream says as little of what the reply may not hold as the stream did', async () => {
+  budget.tokens = 20;
+  const address = 'ann@example.com';
+  const gate = await startGate(
+    [
+      async (call) => {
+        call.streamHead();
+        call.write(openaiWire.opening + openaiWire.text(`To ${address}. ${'Words that cost. '.repeat(10)}`));
+        await call.aborted;
+      },
+    ],
+    { scrub: { reply: { email: 'redact' } } },
+  );
+  const { text } = await gate.ask(responsesWire, 'hi', { more: { stream: true } });
+  expect(text).not.toContain(address);
+  const said = responsesWire.textOf(text);
+  expect(said).toMatch(/^To \[EMAIL\]\. (?:Words that cost\. ){10}$/);
+  const ends = eventData(text).map((event) => JSON.parse(event));
+  expect(ends.find(({ type }) => type === 'response.output_text.done')?.text).toBe(said);
+  expect(ends.at(-1)).toMatchObject({
+    type: 'response.incomplete',
+    response: { output: [{ content: [{ text: said }] }] },
+  });
+  expect(await gate.sidecar.recordWhere(({ stream }) => stream)).toMatchObject({ scrubbedReply: 'email=1' });
+  await gate.stop();
+});
+
+test('the end of a stream has the values of its request, as the stream has', async () => {
+  budget.tokens = 20;
+  const address = 'ann@example.com';
+  const gate = await startGate([
+    async (call) => {
+      const [placeholder = ''] = call.body.toString().match(placeholders) ?? [];
+      call.streamHead();
+      call.write(
+        openaiWire.opening + openaiWire.text(`To ${placeholder}. ${'Words that cost. '.repeat(10)}`),
+      );
+      await call.aborted;
+    },
+  ]);
+  const { text } = await gate.ask(responsesWire, `I am ${address}`, { more: { stream: true } });
+  const said = responsesWire.textOf(text);
+  expect(said).toMatch(/^To ann@example\.com\. /);
+  expect(JSON.parse(eventData(text).at(-1) ?? '')).toMatchObject({
+    response: { output: [{ content: [{ text: said }] }] },
+  });
+  await gate.stop();
 });

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { anthropicChannel, type Json, openaiTool } from '../support/channels.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
 import { anthropicWire, eventData, openaiWire, testModel, wires } from '../support/replies.ts';
+import { responsesWire } from '../support/responses-wire.ts';
 import { answers, placeholders, type Script } from '../support/upstream.ts';
 
 describe.each(wires)('through the sidecar, $name', (wire) => {
@@ -207,4 +208,26 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     const [a, b] = gate.upstream.calls.map(({ json }) => promptOf(json).join(''));
     expect(b).toBe(a);
   });
+});
+
+test('what a reply may not hold is replaced wherever a stream of Responses says it, and kept so', async () => {
+  const address = 'ann.smith@example.com';
+  const gate = await startGate([answers(openaiWire, ...`Write to ${address} now`)], {
+    scrub: { reply: { email: 'redact' } },
+  });
+  const asking = { more: { stream: true } };
+  const first = await gate.ask(responsesWire, 'a', asking);
+  const again = await gate.ask(responsesWire, 'a', asking);
+  expect(gate.upstream.calls).toHaveLength(1);
+  for (const { text } of [first, again]) {
+    expect(text).not.toContain(address);
+    const events = eventData(text).map((event): Json => JSON.parse(event));
+    const texts = events.flatMap((event) => JSON.stringify(event).match(/Write to [^"]+/g) ?? []);
+    // Of the text, its part, its item and the whole reply.
+    expect(texts).toEqual(Array.from({ length: 4 }, () => 'Write to [EMAIL] now'));
+    expect(responsesWire.textOf(text)).toBe('Write to [EMAIL] now');
+  }
+  const records = gate.sidecar.records().map(({ scrubbedReply }) => scrubbedReply);
+  expect(records[0]).toBe('email=1');
+  await gate.stop();
 });

@@ -128,6 +128,10 @@ function textSlots(event: Json): TextSlot[] {
         slots.push({ channel: `${numberOf(choice.index)}.${field}`, holder: delta, field });
       }
     }
+    // The only call, as it was before there were tools.
+    const { function_call: only } = delta;
+    if (isObject(only) && typeof only.arguments === 'string')
+      slots.push({ channel: `${numberOf(choice.index)}.call`, holder: only, field: 'arguments' });
     for (const call of listOf(delta.tool_calls)) {
       const channel = `${numberOf(choice.index)}.tool.${numberOf(call.index)}`;
       const { function: named, custom } = call;
@@ -148,6 +152,7 @@ function carrierOf(event: Json): Json {
     choice.finish_reason = null;
     if (!isObject(choice.delta)) continue;
     delete choice.delta.role;
+    if (isObject(choice.delta.function_call)) delete choice.delta.function_call.name;
     for (const call of listOf(choice.delta.tool_calls)) {
       delete call.id;
       delete call.type;

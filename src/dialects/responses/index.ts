@@ -64,7 +64,7 @@ function encode(
 
 /** Types of events that continue a text. */
 const growing =
-  /^response\.(?:output_text|refusal|function_call_arguments|custom_tool_call_input|reasoning_summary_text|reasoning_text)\.delta$/;
+  /^response\.(?:output_text|refusal|function_call_arguments|custom_tool_call_input|mcp_call_arguments|code_interpreter_call_code|reasoning_summary_text|reasoning_text)\.delta$/;
 const part = (event: Json): string =>
   `${numberOf(event.output_index)}.${numberOf(event.content_index) ?? numberOf(event.summary_index) ?? 0}.`;
 
