@@ -126,12 +126,18 @@ async function run(args: string[], shell: Shell): Promise<number> {
     };
     // A signal and a change of the file often come together, so runs are combined.
     let quietly = true;
-    const refresh = oneAtATime(async () => {
-      const reloaded = reloadFrom(path, adopted, shell, sidecar, sink, quietly);
-      quietly = true;
-      const files = await reloaded;
-      if (files !== null && !adopted.over) follow(files);
-    });
+    const refresh = oneAtATime(
+      async () => {
+        const reloaded = reloadFrom(path, adopted, shell, sidecar, sink, quietly);
+        quietly = true;
+        const files = await reloaded;
+        if (files !== null && !adopted.over) follow(files);
+      },
+      (cause) => {
+        sidecar.reloadRefused();
+        say(sink.log, 'configRefused', { reason: cause instanceof Error ? cause.message : '' });
+      },
+    );
     const reload = (): void => {
       quietly = false;
       refresh();
@@ -170,7 +176,8 @@ interface Adopted {
 /**
  * Adopts a changed file, or keeps the old configuration and logs every fault of the new one.
  * @param quietly adopts it only if it differs from the current one, and reports no fault
- * @returns the files to follow from now on, one that is missing too, as it may come; null: the same as before
+ * @returns the files to follow from now on, one that is missing too, as it may come; null: the same as before. Rejects
+ * if it can't be adopted.
  */
 async function reloadFrom(
   path: string,
@@ -180,32 +187,26 @@ async function reloadFrom(
   { log, setLevel }: LogSink,
   quietly: boolean,
 ): Promise<readonly string[] | null> {
-  try {
-    const { loadAside } = await import('./config/load-aside.ts');
-    const { firstFault } = await import('./config/faults.ts');
-    const loaded = await loadAside(path, shell.env, adopted.catalogModels);
-    if (adopted.over) return null;
-    if (quietly && (!loaded.ok || isDeepStrictEqual(loaded.config, adopted.current))) return null;
-    if (!loaded.ok) {
-      sidecar.reloadRefused();
-      for (const fault of loaded.faults) say(log, 'configRefused', fault);
-      return [...adopted.files, ...loaded.files];
-    }
-    await sidecar.reload(loaded.config);
-    adopted.current = loaded.config;
-    adopted.files = loaded.files;
-    adopted.catalogModels = loaded.fromCatalogFile.models;
-    setLevel(loaded.config.observe.log);
-    for (const key of needingRestart(adopted.first, loaded.config, loaded.restart))
-      say(log, 'needsRestart', { path: key });
-    say(log, 'configReloaded');
-    sidecar.catalogFile(firstFault(path, loaded.fromCatalogFile.faults));
-    return loaded.files;
-  } catch (cause) {
+  const { loadAside } = await import('./config/load-aside.ts');
+  const { firstFault } = await import('./config/faults.ts');
+  const loaded = await loadAside(path, shell.env, adopted.catalogModels);
+  if (adopted.over) return null;
+  if (quietly && (!loaded.ok || isDeepStrictEqual(loaded.config, adopted.current))) return null;
+  if (!loaded.ok) {
     sidecar.reloadRefused();
-    say(log, 'configRefused', { reason: cause instanceof Error ? cause.message : '' });
-    return null;
+    for (const fault of loaded.faults) say(log, 'configRefused', fault);
+    return [...adopted.files, ...loaded.files];
   }
+  await sidecar.reload(loaded.config);
+  adopted.current = loaded.config;
+  adopted.files = loaded.files;
+  adopted.catalogModels = loaded.fromCatalogFile.models;
+  setLevel(loaded.config.observe.log);
+  for (const key of needingRestart(adopted.first, loaded.config, loaded.restart))
+    say(log, 'needsRestart', { path: key });
+  say(log, 'configReloaded');
+  sidecar.catalogFile(firstFault(path, loaded.fromCatalogFile.faults));
+  return loaded.files;
 }
 
 /** What is called when a provider refuses a key, set once the sidecar runs. */

@@ -50,13 +50,13 @@ export function watchConfig(path: string, onChange: () => void): ConfigWatch {
     if (file === name) touched = true;
     schedule();
   });
-  watchFile(path, { persistent: false, interval: pollMs }, schedule);
+  const unpoll = poll(path, schedule);
   return {
     close() {
       closed = true;
       if (timer !== null) clearTimeout(timer);
       watcher?.close();
-      unwatchFile(path, schedule);
+      unpoll();
     },
   };
 }
@@ -75,16 +75,17 @@ export function followFiles(onChange: () => void): (paths: readonly string[]) =>
 }
 
 /**
- * Wraps `work` so that it runs one at a time. Calls during a run cause exactly one more run. It must not reject.
+ * Wraps `work` so that it runs one at a time. Calls during a run cause exactly one more run.
+ * @param failed is told why a run rejected; later ones come all the same
  */
-export function oneAtATime(work: () => Promise<void>): () => void {
+export function oneAtATime(work: () => Promise<void>, failed: (cause: unknown) => void): () => void {
   let asked = false;
   let running = false;
   const run = async (): Promise<void> => {
     running = true;
     while (asked) {
       asked = false;
-      await work();
+      await work().catch(failed);
     }
     running = false;
   };
@@ -124,8 +125,23 @@ function watchFolder(folder: string, onEvent: (file: string | null) => void): FS
   }
 }
 
-/** A text that changes with the file at a path, links followed; null: there is no file. */
+/** Looks at a file again and again; returns what ends it. A path that can be none, such as one with a NUL, isn't. */
+function poll(path: string, onChange: () => void): () => void {
+  try {
+    watchFile(path, { persistent: false, interval: pollMs }, onChange);
+    return () => unwatchFile(path, onChange);
+  } catch {
+    return () => {};
+  }
+}
+
+/** A text that changes with the file at a path, links followed; null: there is none, or it can't be looked at. */
 function fingerprint(path: string): string | null {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? null : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
+  } catch {
+    // No right to search its folder, links that form a circle, a disk that fails.
+    return null;
+  }
 }

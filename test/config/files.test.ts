@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { formatFaults } from '../../src/config/faults.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { watchConfig } from '../../src/config/reload.ts';
+import { followFiles, watchConfig } from '../../src/config/reload.ts';
 import { changed, env, listed } from '../support/config-samples.ts';
 
 describe('files', () => {
@@ -117,6 +117,31 @@ describe('files', () => {
     close();
   });
 
+  it('are followed by any path: one that cannot be looked at is one that is missing', async () => {
+    const loop = join(folder, 'loop');
+    symlinkSync('loop', loop);
+    const circles = [loop, join(loop, 'c.yaml'), join(folder, 'x'.repeat(300)), join(folder, 'a\0b')];
+    const follow = followFiles(() => {});
+    follow(circles);
+    follow([]);
+    const { onChange, next, close } = watched(loop);
+    const change = next();
+    rmSync(loop);
+    file('loop', 'one');
+    await change;
+    expect(onChange).toHaveBeenCalledTimes(1);
+    // A circle while it is watched ends nothing either.
+    rmSync(loop);
+    symlinkSync('loop', loop);
+    const neighbour = watched(join(folder, 'other'));
+    const otherChange = neighbour.next();
+    file('other', 'x');
+    await otherChange;
+    neighbour.close();
+    close();
+    expect(onChange).toHaveBeenCalledTimes(1);
+  });
+
   it('are told of no more after close, nor when a neighbour changes', async () => {
     const path = file('c.yaml', 'one');
     const closed = watched(path);
@@ -162,7 +187,7 @@ describe('files', () => {
   it('keep no process alive', () => {
     const path = file('c.yaml', 'one');
     const module = new URL('../../src/config/reload.ts', import.meta.url).href;
-    const script = `import { writeFileSync } from 'node:fs'; import { watchConfig } from ${JSON.stringify(module)};
+    const script = `import { writeFileSync } from 'node:fs'; import { followFiles, watchConfig } from ${JSON.stringify(module)};
       watchConfig(${JSON.stringify(path)}, () => {}); writeFileSync(${JSON.stringify(path)}, 'two');`;
     const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { timeout: 60_000 });
     expect(run.signal).toBeNull();

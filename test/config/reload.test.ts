@@ -1,10 +1,12 @@
 /** Reloads come one at a time, however often they are asked for, and none outlives the process. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { needingRestart } from '../../src/config/changed.ts';
 import { oneAtATime } from '../../src/config/reload.ts';
 import { restartPaths } from '../../src/config/restart.ts';
@@ -14,7 +16,10 @@ import { spawnSidecar } from '../support/sidecar.ts';
 
 test('work requested while it is running is done once more', async () => {
   const ends: (() => void)[] = [];
-  const ask = oneAtATime(() => new Promise((resolve) => ends.push(resolve)));
+  const ask = oneAtATime(
+    () => new Promise((resolve) => ends.push(resolve)),
+    (cause) => expect.fail(String(cause)),
+  );
   ask();
   for (let i = 0; i < 5; i++) ask();
   expect(ends).toHaveLength(1);
@@ -26,6 +31,24 @@ test('work requested while it is running is done once more', async () => {
   expect(ends).toHaveLength(2);
   ask();
   expect(ends).toHaveLength(3);
+});
+
+test('work that fails is told, and asked for again it runs', async () => {
+  const faults: unknown[] = [];
+  let runs = 0;
+  const ask = oneAtATime(
+    async () => {
+      runs += 1;
+      throw new Error(`run ${runs}`);
+    },
+    (cause) => faults.push(String(cause)),
+  );
+  ask();
+  ask();
+  for (let i = 0; i < 10; i++) await turn();
+  ask();
+  for (let i = 0; i < 10; i++) await turn();
+  expect(faults).toEqual(['Error: run 1', 'Error: run 2', 'Error: run 3']);
 });
 
 test('a changed setting that needs a restart is logged until the file has the value in use again', async () => {
@@ -147,6 +170,25 @@ test('the level of the log changes with a reload, without a restart', async () =
   await ask();
   await sidecar.outputMatching(line, loud);
   await sidecar.stop();
+});
+
+test('a path that cannot be looked at ends neither the start nor the running process', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sidegate-reload-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const loop = join(folder, 'loop');
+  symlinkSync('loop', loop);
+  const sidecar = await spawnSidecar(`${yaml(1)}catalog: { file: "${loop}" }\n`);
+  await sidecar.outputMatching(/circle/);
+  const keyed = yaml(1).replace('preset: simulator', `preset: simulator, apiKey: "file:${loop}"`);
+  const before = sidecar.output().length;
+  writeFileSync(sidecar.configPath, keyed);
+  sidecar.child.kill('SIGHUP');
+  await sidecar.outputMatching(/circle.*configuration refused/, before);
+  // It is followed: once it can be read, it is.
+  rmSync(loop);
+  writeFileSync(loop, 'a-key');
+  await sidecar.outputMatching(/configuration reloaded/, before);
+  expect(await sidecar.stop()).toBe(0);
 });
 
 test.each([0, 30, 60, 90, 120])('a process that is ended %i ms after a reload began ends', async (ms) => {
