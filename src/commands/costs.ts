@@ -16,6 +16,7 @@ import { gather } from '../observe/sinks/gather.ts';
 import { openSource, readableKinds, type SinkKind } from '../observe/sinks/kinds.ts';
 import { configOrThrow, configPath, configPathText } from './config-file.ts';
 import type { Shell } from './shell.ts';
+import { columnWidths } from './table.ts';
 import { timeOf } from './time.ts';
 
 /** What `sidegate costs --help` prints. */
@@ -187,7 +188,7 @@ function costsText(by: readonly Dimension[], rows: readonly CostRow[], format: F
       .map((row) => `${JSON.stringify(Object.fromEntries(row.map((cell, i) => [head[i], cell])))}\n`)
       .join('');
   const shown = [head, ...cells.map((row) => row.map((cell) => (cell === '' ? '-' : cell)))];
-  const widths = head.map((_, i) => Math.max(...shown.map((row) => row[i]?.length ?? 0)));
+  const widths = columnWidths(shown);
   const pad = (cell: string, i: number): string =>
     i < by.length ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0);
   const lines = shown.map((row) => `${row.map(pad).join('  ').trimEnd()}\n`);

@@ -112,7 +112,7 @@ export function parseConfig(
 ): ConfigResult {
   const filled = new Filled(env, assumes);
   const source = readConfigText(text, (value, path) => filled.read(value, path));
-  const found = [...source.findings];
+  let found = [...source.findings];
   if (source.value === undefined) return faulty(source, found, []);
   if (source.value === null) {
     const message =
@@ -121,17 +121,17 @@ export function parseConfig(
   }
   const foreign = foreignTool(source.value);
   if (foreign !== null) return faulty(source, [{ path: [], at: 'value', message: foreign }], []);
-  found.push(...readSecrets(source.value, readFile, filled));
+  found = [...found, ...readSecrets(source.value, readFile, filled)];
   const parsed = validate(source.value, filled);
   if (!parsed.success) {
     const known = new Set(found.map(({ path }) => pathText(path)));
     const more = describeIssues(parsed.error.issues, source.value, filled.show);
     // Don't report a value again that could not be filled in.
-    found.push(...more.filter(({ path }) => path.length === 0 || !known.has(pathText(path))));
+    found = [...found, ...more.filter(({ path }) => path.length === 0 || !known.has(pathText(path)))];
   }
   const draft = validPart(source.value, found);
   const { faults, warnings } = draft === null ? { faults: [], warnings: [] } : checkDraft(draft, filled.show);
-  found.push(...faults);
+  found = [...found, ...faults];
   const real = found.filter(({ path }) => !filled.isAssumed(path));
   const catalog = loadCatalog(catalogPath(source.value), draft, filled.show, readFile);
   const ofCatalog = [...place(source, catalog.unread), ...catalog.faults];
@@ -140,7 +140,7 @@ export function parseConfig(
     return { ok: false, faults: [...place(source, real), ...ofCatalog], files: [], warnings: warned };
   const config = normalize(parsed.data);
   const models = ofCatalog.length === 0 ? catalog.models : kept;
-  config.catalog.models.push(...models);
+  config.catalog.models = [...config.catalog.models, ...models];
   const unpriced = place(source, unpricedTargets(config));
   return {
     ok: true,

@@ -59,7 +59,7 @@ export function keep(
 
 /** Says that the clock is behind what was saved: it is wrong, or was. @param wallMs Unix ms */
 export function sayIfBehind(saved: readonly SpentRow[], log: Log, wallMs: number): void {
-  const latest = Math.max(...saved.map(({ window }) => window));
+  const latest = saved.reduce((last, { window }) => Math.max(last, window), Number.NEGATIVE_INFINITY);
   if (latest <= wallMs) return;
   const text = (ms: number): string => new Date(ms).toISOString();
   say(log, 'clockBehind', { now: text(wallMs), saved: text(latest) });

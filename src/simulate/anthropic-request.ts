@@ -88,7 +88,7 @@ function readBlock(block: unknown, path: string, parsed: ParsedContent, tally: T
       const inner = noContent();
       readContent(block.content ?? '', `${path}.content`, inner, tally);
       parsed.toolResult = inner.text;
-      parsed.attachments.push(...inner.attachments);
+      for (const file of inner.attachments) parsed.attachments.push(file);
       return;
     }
     case 'thinking':

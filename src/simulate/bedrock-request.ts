@@ -115,7 +115,7 @@ function readBlock(value: unknown, path: string, parsed: ParsedContent, whole: W
         else readBlock(one, `${path}.toolResult.content.${n}`, inner, whole);
       }
       parsed.toolResult = inner.text;
-      parsed.attachments.push(...inner.attachments);
+      for (const file of inner.attachments) parsed.attachments.push(file);
       return;
     }
     case 'reasoningContent': {

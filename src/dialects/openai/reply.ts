@@ -121,7 +121,7 @@ function readMessage(message: Json, replyId: string, found: readonly UrlCitation
   const cited = parts.findLastIndex(({ kind }) => kind === 'text');
   const text = parts[cited];
   if (text?.kind === 'text' && citations.length > 0) parts[cited] = { ...text, citations };
-  parts.push(...readPictures(message));
+  for (const picture of readPictures(message)) parts.push(picture);
   const refusal = textOf(message.refusal) ?? '';
   if (refusal !== '') parts.push({ kind: 'refusal', text: refusal });
   for (const call of listOf(message.tool_calls)) {

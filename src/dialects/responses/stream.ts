@@ -84,11 +84,12 @@ export function createReader(): ChatStreamReader {
       events,
     );
 
-  /** The citations of a text that are new. */
-  const cited = (block: Open, all: readonly UrlCitation[]): ChatEvent[] => {
-    const fresh = all.slice(block.cited);
-    block.cited += fresh.length;
-    return fresh.map((citation) => ({ kind: 'citation', index: block.index, citation }));
+  /** Tells the citations of a text that are new. */
+  const cite = (block: Open, all: readonly UrlCitation[], events: ChatEvent[]): void => {
+    for (const citation of all.slice(block.cited)) {
+      block.cited += 1;
+      events.push({ kind: 'citation', index: block.index, citation });
+    }
   };
 
   /** Ends an item's open blocks, after what only the finished item contains. */
@@ -107,7 +108,7 @@ export function createReader(): ChatStreamReader {
           ? call(number, item, events)
           : begin(number, key, { kind: part.kind }, events));
       if (!block.grown && text !== '') events.push({ kind: 'delta', index: block.index, text });
-      if (part.kind === 'text') events.push(...cited(block, part.citations ?? []));
+      if (part.kind === 'text') cite(block, part.citations ?? [], events);
       if (part.kind === 'reasoning' && part.signature !== null)
         events.push({ kind: 'signature', index: block.index, signature: part.signature });
     }
