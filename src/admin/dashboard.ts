@@ -133,7 +133,15 @@ export function createDashboard(view: DashboardView): Dashboard {
     const { text, newest } = first();
     if (watchers.size === 0) sent = newest;
     watchers.add(send);
-    timer ??= setInterval(() => void view.refresh().then(tick), tickMs);
+    // One that fails is left out: the next comes in a second.
+    timer ??= setInterval(
+      () =>
+        void view
+          .refresh()
+          .then(tick)
+          .catch(() => {}),
+      tickMs,
+    );
     send(text);
     res.once('close', () => {
       watchers.delete(send);

@@ -75,7 +75,7 @@ function targetsOf({ health, upstreams, world }: Rooms, config: Config): TargetV
       label,
       routes: routesOf.get(label) ?? [],
       breaker: breakers[state] ?? 'closed',
-      inFlight: health.target(label).inFlight,
+      inFlight: health.inFlight(label),
       keys: credentials.length,
       keysResting: resting.length,
       simulated: provider?.simulated ?? false,

@@ -122,7 +122,7 @@ function stateOf(worker: Worker): WorkerState {
   return {
     inFlight: listener.inFlight,
     batchWaiting: rooms.batch.waiting,
-    targets: Object.fromEntries(labels.map((label) => [label, rooms.health.target(label).inFlight])),
+    targets: Object.fromEntries(labels.map((label) => [label, rooms.health.inFlight(label)])),
     places: rooms.cache.places(),
     spend: [...spend.rows()],
     recent: recent.since(told, Number.MAX_SAFE_INTEGER),

@@ -24,7 +24,7 @@ export interface HealthBook {
   /** Adopts settings. Targets not requested by `target` until `settle` are released then. */
   begin(config: UpstreamConfig): void;
   /**
-   * The state of a target, created if it is new.
+   * The state of a target, created if it is new: for updates and calls, not for those who only look.
    * @param limits its upstream limits
    * @param pattern for a model that only a request names: the label as configured
    */
@@ -39,6 +39,8 @@ export interface HealthBook {
   quota(label: string): Quota | null;
   /** Id of a breaker; null: there is none. */
   breakerId(subject: Subject, name: string): number | null;
+  /** Calls in flight at a target; 0: it isn't known. */
+  inFlight(label: string): number;
   /** Label or name → 0 closed, 1 open, 2 half-open; and whether it is of the configuration, not of a request. */
   states(subject: Subject): (readonly [name: string, state: number, configured: boolean])[];
 }
@@ -166,7 +168,8 @@ export function createHealthBook(clock: () => number, shared: Shared = unshared)
     breakerId: (subject, name) =>
       subject === 'provider'
         ? (providers.get(name)?.breakerId ?? null)
-        : (targets.get(name)?.breakerId ?? models.breakerId(name)),
+        : (targets.get(name) ?? models.known(name))?.breakerId || null,
+    inFlight: (label) => (targets.get(label) ?? models.known(label))?.inFlight ?? 0,
     states(subject) {
       const own = [...(subject === 'target' ? targets : providers)].flatMap(([name, { breakerId }]) =>
         // Calls go to the models of a pattern, so its own breaker never opens.
@@ -174,7 +177,10 @@ export function createHealthBook(clock: () => number, shared: Shared = unshared)
           ? []
           : [[name, breaker.state(breakerId, clock()), true] as const],
       );
-      return subject === 'target' ? [...own, ...models.states()] : own;
+      // A reload may have named a model that only requests named before.
+      return subject === 'target'
+        ? [...own, ...models.states().filter(([label]) => !targets.has(label))]
+        : own;
     },
   };
 }

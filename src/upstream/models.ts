@@ -32,8 +32,8 @@ export interface ModelStates {
   of(label: string, limits: OwnLimits | undefined, sourceId: number): TargetHealth;
   /** Opens the breaker and upstream limits of a state that has none; returns the breaker's id. */
   open(health: TargetHealth): number;
-  /** Null: it has none. */
-  breakerId(label: string): number | null;
+  /** The state of a model, if there is one; its breaker's id is 0 before its first call. */
+  known(label: string): TargetHealth | undefined;
   /** Adopts new settings. */
   update(): void;
   /** Label → 0 closed, 1 open, 2 half-open; and false: not of the configuration. */
@@ -99,7 +99,7 @@ export function createModelStates({ settings, renew, clock, shared }: ModelDeps)
       model.quota = renew(null, model.limits, shared.name(`quota of ${model.label}`));
       return health.breakerId;
     },
-    breakerId: (label) => byLabel.get(label)?.breakerId || null,
+    known: (label) => byLabel.get(label),
     update() {
       for (const { breakerId } of kept) if (breakerId !== 0) breaker.set(breakerId, settings());
     },

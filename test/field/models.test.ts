@@ -1,5 +1,6 @@
 /** What one model of a pattern does to its siblings: FIELD rows B1, B2 and C3, faults row 29. */
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { TargetView } from '../../src/admin/dashboard.ts';
 import { ask } from '../support/client.ts';
 import { type Wire, wires } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
@@ -89,6 +90,30 @@ test('B2: names that are made up neither push out an open breaker nor fill the m
   expect((await post('b')).status).toBe(503);
   expect(upstream.calls).toHaveLength(before);
   expect(await sidecar.metrics()).not.toContain('made-up');
+});
+
+test('B2: looking at the targets makes none of the models that requests made up', async () => {
+  const held: Call[] = [];
+  const { post, sidecar, upstream } = await start(openai, {
+    held: (call) => void held.push(call),
+    'made-up': refuses(openai.error(404, 'no such model')),
+  });
+  const look = async () => {
+    const { text } = await ask(sidecar.adminUrl, '/api/overview', { method: 'GET' });
+    return JSON.parse(text).targets.map(({ label, inFlight }: TargetView) => [label, inFlight]);
+  };
+  await post('made-up');
+  const asked = post('held');
+  await upstream.call(1);
+  for (let i = 0; i < 2; i++)
+    expect(await look()).toEqual([
+      ['p/made-up', 0],
+      ['p/held', 1],
+    ]);
+  expect(await sidecar.metrics()).not.toContain('made-up');
+  for (const call of held) answers(openai, 'good')(call);
+  await asked;
+  expect(await look()).toContainEqual(['p/held', 0]);
 });
 
 test('item 1: the models that patterns serve are listed, from the catalog', async () => {

@@ -101,6 +101,22 @@ describe('breakers', () => {
   });
 });
 
+test('calls in flight at a model that only requests name are those of both, and looking makes it no target', async () => {
+  const held: Call[] = [];
+  const routes = [{ model: '*', targets: [{ provider: 'first' }] }];
+  const pair = await startPair([good, good, (call) => void held.push(call)], { routes });
+  await meet(pair);
+  const asked = [pair.first, pair.second].map((client) => client({ text: 'Wait.', fields: { model: 'm' } }));
+  await pair.upstream.call(3);
+  for (let i = 0; i < 2; i++) {
+    const { targets } = JSON.parse(await (await fetch(`${pair.adminUrl}/api/overview`)).text());
+    const [found, ...more] = targets.filter(({ label }: { label: string }) => label === 'first/m');
+    expect([found.inFlight, more]).toEqual([2, []]);
+  }
+  for (const call of held) good(call);
+  expect(count(await Promise.all(asked), 200)).toBe(2);
+});
+
 describe('the cache', () => {
   const cache = { enabled: true, singleFlight: true };
 
