@@ -1,13 +1,8 @@
 /** What was used and spent since the start, by tenant, team, key and target: bounded sums for the dashboard. */
 import type { ExchangeRecord } from './record.ts';
 
-/** Sums of one tenant, team, key and target. */
-export interface SpendRow {
-  readonly tenant: string;
-  readonly team: string;
-  readonly keyId: string;
-  /** `provider/model` as metrics name it; empty: requests that no target answered. */
-  readonly target: string;
+/** What is summed. */
+interface Sums {
   requests: number;
   failed: number;
   hits: number;
@@ -18,6 +13,36 @@ export interface SpendRow {
   costNanoUsd: number;
   savedNanoUsd: number;
   routingSavedNanoUsd: number;
+}
+
+/** Sums of one tenant, team, key and target. */
+export interface SpendRow extends Sums {
+  readonly tenant: string;
+  readonly team: string;
+  readonly keyId: string;
+  /** `provider/model` as metrics name it; empty: requests that no target answered. */
+  readonly target: string;
+}
+
+const nothing: Sums = {
+  requests: 0,
+  failed: 0,
+  hits: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+  cachedInputTokens: 0,
+  cacheWriteTokens: 0,
+  costNanoUsd: 0,
+  savedNanoUsd: 0,
+  routingSavedNanoUsd: 0,
+};
+const sumNames = Object.keys(nothing) as (keyof Sums)[];
+
+/** The sums of two rows of the same tenant, team, key and target. */
+export function addedSpend(a: SpendRow, b: SpendRow): SpendRow {
+  const added = { ...a };
+  for (const name of sumNames) added[name] += b[name];
+  return added;
 }
 
 /** The sums of a sidecar. */
@@ -46,22 +71,7 @@ export function createSpend(nameOf: (target: string) => string, max = spendRowsM
       return known;
     }
     if (rows.size >= max && keyId !== other) return rowOf(other, other, other, '');
-    const row: SpendRow = {
-      tenant,
-      team,
-      keyId,
-      target,
-      requests: 0,
-      failed: 0,
-      hits: 0,
-      inputTokens: 0,
-      outputTokens: 0,
-      cachedInputTokens: 0,
-      cacheWriteTokens: 0,
-      costNanoUsd: 0,
-      savedNanoUsd: 0,
-      routingSavedNanoUsd: 0,
-    };
+    const row: SpendRow = { tenant, team, keyId, target, ...nothing };
     rows.set(key, row);
     last = row;
     return row;

@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client';
 import type { PlaceView } from '../cache/places.ts';
 import type { CacheLevel } from '../exchange/reply.ts';
 import { mergedText } from '../observe/merge.ts';
-import type { SpendRow } from '../observe/spend.ts';
+import { addedSpend, type SpendRow } from '../observe/spend.ts';
 import type { Observer } from '../observe/telemetry.ts';
 import type { WorkerState } from './crew.ts';
 import { noWorkers, type Workers } from './workers.ts';
@@ -68,17 +68,4 @@ const addedHits = (a: Hits, b: Hits): Hits => ({
   exact: a.exact + b.exact,
   normalised: a.normalised + b.normalised,
   semantic: a.semantic + b.semantic,
-});
-
-const addedSpend = (a: SpendRow, b: SpendRow): SpendRow => ({
-  ...a,
-  requests: a.requests + b.requests,
-  failed: a.failed + b.failed,
-  hits: a.hits + b.hits,
-  inputTokens: a.inputTokens + b.inputTokens,
-  outputTokens: a.outputTokens + b.outputTokens,
-  cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,
-  cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
-  costNanoUsd: a.costNanoUsd + b.costNanoUsd,
-  savedNanoUsd: a.savedNanoUsd + b.savedNanoUsd,
 });
