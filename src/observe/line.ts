@@ -8,7 +8,7 @@ import { createLineBytes, type LineBytes } from '../base/line-bytes.ts';
 import type { Log, LogStream } from '../base/log.ts';
 import { wholeText } from '../base/numbers.ts';
 import { findingsText, noFindings } from '../native/pii.ts';
-import type { CacheUse, ExchangeRecord } from './record.ts';
+import { type CacheUse, type ExchangeRecord, isFailure } from './record.ts';
 import { terminalLine } from './terminal.ts';
 
 /** Text that needs no escapes in JSON. */
@@ -202,8 +202,8 @@ export interface LineForm {
 }
 
 /** Level of a record: the gateway or a provider failed, the request was refused, or all is well. */
-export const levelOf = ({ status, error }: ExchangeRecord): 50 | 40 | 30 =>
-  status >= 500 || error === 'stream_cut' ? 50 : status >= 400 || error !== '' ? 40 : 30;
+export const levelOf = (record: ExchangeRecord): 50 | 40 | 30 =>
+  isFailure(record) ? 50 : record.status >= 400 || record.error !== '' ? 40 : 30;
 
 const levelNames = { 50: 'error', 40: 'warn', 30: 'info' } as const;
 

@@ -1,6 +1,6 @@
 /** One record per request: its line in the log, its row in the ledger, and the source of most metrics. */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { ErrorCode } from '../base/errors.ts';
+import { catalogue, type ErrorCode } from '../base/errors.ts';
 import type { Bill, Charge } from '../count/usage.ts';
 import { type AttemptStep, noSteps } from '../exchange/attempt-step.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -136,6 +136,13 @@ export interface Outcome {
   readonly stopped?: boolean;
   readonly upstreamMs?: number;
 }
+
+/**
+ * Whether the gateway or a provider failed, rather than that a request was refused. A reply whose head went out before
+ * has the status of success: then the error's own status says it.
+ */
+export const isFailure = ({ status, error }: Pick<ExchangeRecord, 'status' | 'error'>): boolean =>
+  status >= 500 || (error !== '' && catalogue[error].status >= 500);
 
 /** What the stages found out about a request. */
 export interface Course {

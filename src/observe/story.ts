@@ -2,7 +2,7 @@
 import { catalogue } from '../base/errors.ts';
 import type { Findings } from '../native/pii.ts';
 import type { RecentRecord } from './recent.ts';
-import type { ExchangeRecord } from './record.ts';
+import { type ExchangeRecord, isFailure } from './record.ts';
 
 /** The stages in the order of the pipeline. */
 export const stageNames = [
@@ -45,6 +45,8 @@ export type Story = Omit<
   readonly replyFindings: Readonly<Record<string, number>>;
   readonly steps: readonly (ExchangeRecord['steps'][number] & { readonly atMs: number })[];
   readonly stages: readonly StageStory[];
+  /** The gateway or a provider failed. */
+  readonly failure: boolean;
   /** What to do about its error; empty: it has none. */
   readonly hint: string;
 };
@@ -144,6 +146,7 @@ export function storyOf({ number, endedMs, record }: RecentRecord): Story {
     replyFindings: found(replyFindings),
     steps: steps.map((step) => ({ ...step, atMs: step.sentMs - startedMs })),
     stages: stagesOf(record),
+    failure: isFailure(record),
     hint: record.error === '' ? '' : catalogue[record.error].hint,
   };
 }

@@ -1,5 +1,5 @@
 /** A request's line for people at a terminal: short, coloured, and with what matters. */
-import type { ExchangeRecord } from './record.ts';
+import { type ExchangeRecord, isFailure } from './record.ts';
 
 const colour = (code: number, text: string): string => `\u001b[${code}m${text}\u001b[0m`;
 const green = 32;
@@ -20,7 +20,7 @@ const time = (ms: number): string =>
 export function terminalLine(record: ExchangeRecord, wallMs: number): string {
   const { status, error, model, target, durationMs, costNanoUsd, cache, replayed, attempts, findings } =
     record;
-  const kind = status >= 500 || error === 'stream_cut' ? red : status >= 400 || error !== '' ? yellow : green;
+  const kind = isFailure(record) ? red : status >= 400 || error !== '' ? yellow : green;
   const at = new Date(wallMs).toTimeString().slice(0, 8);
   const notes = [
     ...(error === '' ? [] : [colour(kind, error)]),

@@ -53,6 +53,7 @@ describe.each([openaiWire, anthropicWire, geminiWire])('B18: $name', (wire) => {
     (await one.call(0)).whole(500, {}, '{}');
     expect(lastError(wire, await reply.all())?.message).toContain('one/test-model: status 500');
     expect((await sidecar.recordWhere(() => true)).error).toBe('targets_down');
+    expect(sidecar.logText()).toMatch(/"level":50,.*"status":200,"error":"targets_down"/);
   });
 
   test("a provider's refusal is told in its words", async () => {

@@ -7,6 +7,8 @@ import type { AttemptStep } from '../../src/exchange/attempt-step.ts';
 import { findingsText, piiKinds } from '../../src/native/pii.ts';
 import { createLineWriter, levelOf, recordLine } from '../../src/observe/line.ts';
 import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/record.ts';
+import { storyOf } from '../../src/observe/story.ts';
+import { terminalLine } from '../../src/observe/terminal.ts';
 import { usualFields } from '../support/log-line.ts';
 
 const stepWith = (providerRequestId: string): AttemptStep => ({
@@ -134,6 +136,37 @@ test('the log line contains the record, whatever its strings contain', () => {
     { numRuns: 20 },
   );
 });
+
+test.each([
+  [200, '', 30],
+  [101, '', 30],
+  [404, '', 40],
+  [429, 'rate_limited', 40],
+  [503, 'overloaded', 50],
+  [500, '', 50],
+  // The head of the reply went out before: its status tells nothing.
+  [200, 'stream_cut', 50],
+  [200, 'targets_down', 50],
+  [200, 'upstream_timeout', 50],
+  [200, 'internal', 50],
+  [200, 'rate_limited', 40],
+  [101, 'upstream_failed', 50],
+  [101, 'session_over', 40],
+] as const)(
+  'status %i with the error "%s" is of level %i, in lines and on a terminal',
+  (status, error, level) => {
+    const record = createRecord(
+      { id: 'r', startedMs: 0, endpoint: { name: 'chat' } },
+      noCourse,
+      { status, error },
+      nothingBilled,
+      1,
+    );
+    expect(levelOf(record)).toBe(level);
+    expect(terminalLine(record, 0)).toContain(`\u001b[${{ 30: 32, 40: 33, 50: 31 }[level]}m${status}`);
+    expect(storyOf({ number: 1, endedMs: 2, record }).failure).toBe(level === 50);
+  },
+);
 
 test('a share of the lines of requests that went well is spread evenly, and no failure is left out', () => {
   const written: string[] = [];

@@ -37,7 +37,7 @@ function matches(story: Story): boolean {
 
 /** Status of a request as a badge. @param inList a narrow screen has no room for the error */
 export function outcome(story: Story, inList = false): HTMLElement {
-  const kind = story.status >= 500 || story.error === 'stream_cut' ? 'bad' : failed(story) ? 'warn' : 'good';
+  const kind = story.failure ? 'bad' : failed(story) ? 'warn' : 'good';
   return el(
     'span',
     { class: `badge ${kind}` },

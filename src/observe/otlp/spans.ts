@@ -20,7 +20,7 @@ import {
   SamplingDecision,
 } from '@opentelemetry/sdk-trace';
 import type { AttemptStep } from '../../exchange/attempt-step.ts';
-import type { ExchangeRecord } from '../record.ts';
+import { type ExchangeRecord, isFailure } from '../record.ts';
 import type { Content } from './content.ts';
 import { type CallNames, callsOf, errorOf } from './conventions.ts';
 import { timeOf } from './measures.ts';
@@ -113,7 +113,6 @@ export function createSpanMaker(
   const spansOf: SpanMaker['spansOf'] = (record, endedMs, { traceId, parent }, content) => {
     const beganMs = endedMs - record.durationMs;
     const context = within(traceId);
-    const failed = record.status >= 500 || record.error === 'stream_cut';
     const request = spanOf({
       name: nameOf(record),
       kind: SpanKind.SERVER,
@@ -121,7 +120,7 @@ export function createSpanMaker(
       parent,
       fromMs: beganMs,
       toMs: endedMs,
-      status: failed ? { code: SpanStatusCode.ERROR, message: record.error } : unset,
+      status: isFailure(record) ? { code: SpanStatusCode.ERROR, message: record.error } : unset,
       attributes: requestAttributes(record),
     });
     const made = callsOf(record);
