@@ -1,5 +1,7 @@
 /** Alerts and dashboards for Prometheus and Grafana, generated into `deploy/`. Each row is one alert or one panel. */
 
+import { catalogue } from '../src/base/errors.ts';
+
 /** An alert. The runbook has a heading for each. */
 interface Alert {
   readonly name: string;
@@ -9,7 +11,9 @@ interface Alert {
   readonly summary: string;
 }
 
-const failing = `sum(rate(sidegate_requests_total{error!="",status=~"5.."}[5m]))`;
+/** Errors of the gateway and of providers. The status in the metric may be 200: the reply's head may go out before. */
+const failures = Object.entries(catalogue).flatMap(([code, { status }]) => (status >= 500 ? [code] : []));
+const failing = `sum(rate(sidegate_requests_total{error=~"${failures.join('|')}"}[5m]))`;
 
 /** All alerts. */
 export const alerts: readonly Alert[] = [
@@ -18,14 +22,15 @@ export const alerts: readonly Alert[] = [
     expr: `${failing} / sum(rate(sidegate_requests_total[5m])) > 0.05`,
     for: '5m',
     severity: 'critical',
-    summary: 'More than 5% of requests fail with a 5xx error.',
+    summary: 'More than 5% of requests fail: by the gateway, or by providers.',
   },
   {
     name: 'SidegateBreakerOpen',
-    expr: 'max by (target) (sidegate_breaker_state) == 1',
+    // Half-open is 2, for a probe after each cooldown.
+    expr: 'max by (target) (sidegate_breaker_state) > 0',
     for: '5m',
     severity: 'warning',
-    summary: 'The circuit breaker of {{ $labels.target }} is open.',
+    summary: 'The circuit breaker of {{ $labels.target }} is open or half-open.',
   },
   {
     name: 'SidegateProviderSlow',

@@ -8,7 +8,7 @@ const onAlert: Readonly<Record<string, string>> = {
   SidegateRequestsFail:
     "The dashboard's requests, filtered by *failed*, name the error code; it has a heading below. If a provider fails, its targets' calls say how.",
   SidegateBreakerOpen:
-    "A target failed so often that it isn't called for a while. Its calls in the dashboard name the outcome and the provider's own error. Requests go to the route's other targets; if there are none, add one.",
+    "A target failed so often that it isn't called for a while, and no probe has succeeded since; one is the next request after each cooldown (half-open). Its calls in the dashboard name the outcome and the provider's own error. Requests go to the route's other targets; if there are none, add one.",
   SidegateProviderSlow:
     'Put a faster target first, use strategy `latency`, or [hedge](resilience.md). The panel *Time to first token by target* says since when.',
   SidegateKeyRests:

@@ -1,6 +1,7 @@
 /** What Prometheus gets: metrics, rules and the Grafana dashboard, checked by its own tool and against a scrape. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
@@ -39,6 +40,55 @@ test('promtool accepts the rules, and all files are as generated', () => {
   expect(readFileSync(manifestPath, 'utf8')).toBe(rulesManifest());
   const { kind, spec } = parse(rulesManifest());
   expect([kind, spec]).toEqual(['PrometheusRule', parse(rulesFile())]);
+});
+
+/** Series by time, one value each minute, and what fires after ten. */
+const courses: readonly (readonly [what: string, series: string, values: string, fires: string | null])[] = [
+  [
+    'a breaker that is open, and after each cooldown half-open for a moment',
+    'sidegate_breaker_state{target="p/m"}',
+    '1 2 1 1 2 1 2 2 1 2 1',
+    'SidegateBreakerOpen',
+  ],
+  [
+    'a target that fails now and then, whose breaker closes again',
+    'sidegate_breaker_state{target="p/m"}',
+    '1 2 0 0 1 2 0 0 1 2 0',
+    null,
+  ],
+  [
+    'requests that fail after the head of their reply has gone out',
+    'sidegate_requests_total{status="200",error="upstream_timeout"}',
+    '0+60x10',
+    'SidegateRequestsFail',
+  ],
+  [
+    'requests that are refused, also after the head of their reply has gone out',
+    'sidegate_requests_total{status="200",error="rate_limited"}',
+    '0+60x10',
+    null,
+  ],
+];
+
+test.each(courses)('%s: the alert for it fires, and no other', (_, series, values, fires) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sidegate-rules-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'test.json');
+  // The rules alone count, not what they say.
+  const rules = join(folder, 'rules.json');
+  const bare = alerts.map(({ name, expr, for: wait }) => ({ alert: name, expr, for: wait }));
+  writeFileSync(rules, JSON.stringify({ groups: [{ name: 'sidegate', rules: bare }] }));
+  const alertRules = alerts.map(({ name }) => ({
+    eval_time: '10m',
+    alertname: name,
+    exp_alerts:
+      name === fires ? [{ exp_labels: name === 'SidegateBreakerOpen' ? { target: 'p/m' } : {} }] : [],
+  }));
+  const input = [{ series, values }];
+  const tests = [{ interval: '1m', input_series: input, alert_rule_test: alertRules }];
+  writeFileSync(path, JSON.stringify({ rule_files: [rules], evaluation_interval: '1m', tests }));
+  const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', path], { encoding: 'utf8' });
+  expect([status, `${stdout}${stderr}`]).toEqual([0, expect.stringContaining('SUCCESS')]);
 });
 
 test('alerts and panels name only metrics of the reference, and the runbook every alert', () => {
