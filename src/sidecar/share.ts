@@ -1,4 +1,4 @@
-/** Bounds that are divided among the workers of a sidecar: memory, connections, and what is at work at once. */
+/** Bounds that are divided among the workers of a sidecar: memory, connections, sessions, what is at work at once. */
 import type { Config } from '../config/schema.ts';
 
 /** A worker's part of a configuration. Limits, budgets and the cache aren't divided, as all workers share them. */
@@ -15,6 +15,7 @@ export function shareOf(config: Config): Config {
       inFlightMax: part(listen.inFlightMax),
       bodiesMaxBytes: part(listen.bodiesMaxBytes),
       repliesMaxBytes: part(listen.repliesMaxBytes),
+      sessions: { ...listen.sessions, max: part(listen.sessions.max) },
     },
     batch: {
       ...batch,

@@ -1,5 +1,6 @@
 /** What bounds sessions: sizes, numbers, time, memory and a shutdown. */
 import { describe, expect, test } from 'vitest';
+import { realWorld } from '../../src/base/world.ts';
 import {
   connect,
   created,
@@ -62,6 +63,22 @@ test('the number of sessions, of which those that are refused are none', async (
       return Promise.race([next.open.then(() => 'open'), next.refused.then(() => 'refused')]);
     })
     .toBe('open');
+});
+
+test('of several workers, each has its part of the number', async () => {
+  const upstream = await startSessionUpstream();
+  const sidecar = await startSessions(
+    upstream,
+    { workers: 2, ...sessions({ max: 4 }) },
+    {},
+    { startThread: realWorld.startThread },
+  );
+  // Connections are spread evenly.
+  const open = Array.from({ length: 4 }, () => connect(sidecar.url, path));
+  await Promise.all(open.map((client) => client.open));
+  const refused = [connect(sidecar.url, path), connect(sidecar.url, path)];
+  for (const { status, body } of await Promise.all(refused.map((client) => client.refused)))
+    expect([status, body]).toEqual([503, expect.stringContaining('2 sessions are open already')]);
 });
 
 test('silence and duration', async () => {
