@@ -86,10 +86,9 @@ export function createReader(): ChatStreamReader {
 
   /** Tells the citations of a text that are new. */
   const cite = (block: Open, all: readonly UrlCitation[], events: ChatEvent[]): void => {
-    for (const citation of all.slice(block.cited)) {
-      block.cited += 1;
+    for (const citation of all.slice(block.cited))
       events.push({ kind: 'citation', index: block.index, citation });
-    }
+    block.cited = Math.max(block.cited, all.length);
   };
 
   /** Ends an item's open blocks, after what only the finished item contains. */
