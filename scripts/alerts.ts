@@ -26,8 +26,10 @@ export const alerts: readonly Alert[] = [
   },
   {
     name: 'SidegateBreakerOpen',
-    // Half-open is 2, for a probe after each cooldown.
-    expr: 'max by (target) (sidegate_breaker_state) > 0',
+    // Half-open is 2, for a probe after each cooldown, and as long as nobody asks for the target any more.
+    expr:
+      'max by (target) (sidegate_breaker_state) > 0 ' +
+      'and on (target) sum by (target) (increase(sidegate_upstream_calls_total[10m])) > 0',
     for: '5m',
     severity: 'warning',
     summary: 'The circuit breaker of {{ $labels.target }} is open or half-open.',

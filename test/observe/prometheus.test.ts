@@ -43,34 +43,48 @@ test('promtool accepts the rules, and all files are as generated', () => {
 });
 
 /** Series by time, one value each minute, and what fires after ten. */
-const courses: readonly (readonly [what: string, series: string, values: string, fires: string | null])[] = [
+const courses: readonly (readonly [
+  what: string,
+  series: Readonly<Record<string, string>>,
+  fires: string | null,
+])[] = [
   [
     'a breaker that is open, and after each cooldown half-open for a moment',
-    'sidegate_breaker_state{target="p/m"}',
-    '1 2 1 1 2 1 2 2 1 2 1',
+    {
+      'sidegate_breaker_state{target="p/m"}': '1 2 1 1 2 1 2 2 1 2 1',
+      'sidegate_upstream_calls_total{target="p/m"}': '5 6 6 7 7 8 8 9 9 10 10',
+    },
     'SidegateBreakerOpen',
   ],
   [
+    'a breaker that stays half-open, since nobody asks for its target',
+    {
+      'sidegate_breaker_state{target="p/m"}': '2+0x10',
+      'sidegate_upstream_calls_total{target="p/m"}': '5+0x10',
+    },
+    null,
+  ],
+  [
     'a target that fails now and then, whose breaker closes again',
-    'sidegate_breaker_state{target="p/m"}',
-    '1 2 0 0 1 2 0 0 1 2 0',
+    {
+      'sidegate_breaker_state{target="p/m"}': '1 2 0 0 1 2 0 0 1 2 0',
+      'sidegate_upstream_calls_total{target="p/m"}': '0+5x10',
+    },
     null,
   ],
   [
     'requests that fail after the head of their reply has gone out',
-    'sidegate_requests_total{status="200",error="upstream_timeout"}',
-    '0+60x10',
+    { 'sidegate_requests_total{status="200",error="upstream_timeout"}': '0+60x10' },
     'SidegateRequestsFail',
   ],
   [
     'requests that are refused, also after the head of their reply has gone out',
-    'sidegate_requests_total{status="200",error="rate_limited"}',
-    '0+60x10',
+    { 'sidegate_requests_total{status="200",error="rate_limited"}': '0+60x10' },
     null,
   ],
 ];
 
-test.each(courses)('%s: the alert for it fires, and no other', (_, series, values, fires) => {
+test.each(courses)('%s: the alert for it fires, and no other', (_, given, fires) => {
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-rules-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const path = join(folder, 'test.json');
@@ -84,7 +98,7 @@ test.each(courses)('%s: the alert for it fires, and no other', (_, series, value
     exp_alerts:
       name === fires ? [{ exp_labels: name === 'SidegateBreakerOpen' ? { target: 'p/m' } : {} }] : [],
   }));
-  const input = [{ series, values }];
+  const input = Object.entries(given).map(([series, values]) => ({ series, values }));
   const tests = [{ interval: '1m', input_series: input, alert_rule_test: alertRules }];
   writeFileSync(path, JSON.stringify({ rule_files: [rules], evaluation_interval: '1m', tests }));
   const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', path], { encoding: 'utf8' });
