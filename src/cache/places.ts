@@ -8,6 +8,9 @@ import { type Judgements, judge, noJudgements, type Trust, trustOf, type Use, us
 /** Places kept; the one that is longest unused is forgotten. */
 const placesMax = 10_000;
 
+/** Purges remembered for places that are yet to come; of older ones only the latest mark. */
+const namedMax = 256;
+
 /** A tenant's route. */
 export interface Place {
   readonly tenant: string;
@@ -51,7 +54,7 @@ export interface Places {
   view(): PlaceView[];
   /** What is known of the places, for a snapshot. */
   kept(): KeptPlaces;
-  /** Adopts what was known, where nothing is yet. @param shiftMs is added to its times */
+  /** Adopts what was known: marks beside those that are here, judgements where there are none yet. @param shiftMs is added to its times */
   restore(kept: KeptPlaces, shiftMs: number): void;
   update(config: CacheSettings): void;
 }
@@ -94,8 +97,10 @@ export function createPlaces(first: CacheSettings): Places {
   let config = first;
   const places = new Map<string, Place>();
   let purges = 0;
-  /** The latest mark of any purge, so that a place that was forgotten doesn't find its old entries. */
-  let latestMs = Number.NEGATIVE_INFINITY;
+  /** What was purged, with its mark, so that a place that was forgotten, or is yet to come, doesn't find its old entries. */
+  const named = new Map<string, { readonly what: Purge; readonly beforeMs: number }>();
+  /** The latest mark of those that aren't remembered one by one. */
+  let othersMs = Number.NEGATIVE_INFINITY;
   let [lastName, last]: [string, Place | undefined] = ['', undefined];
 
   const adopt = (place: Place): void => {
@@ -107,10 +112,22 @@ export function createPlaces(first: CacheSettings): Places {
     const judgements = noJudgements();
     const counts = { hits, judgedHits: 0, savedNanoUsd: 0, judgements };
     const owner = hash('sha256', tenant, 'buffer').readUInt32LE();
-    const purged = purgedBefore(latestMs);
+    const purged = purgedBefore(othersMs);
+    for (const { what, beforeMs } of named.values())
+      if (isNamed(what, tenant, route)) purge(purged, what.tag, beforeMs);
     const place: Place = { tenant, route, owner, enabled: false, mode: 'off', purged, ...counts };
     adopt(place);
     return place;
+  };
+  const remember = (what: Purge, beforeMs: number): void => {
+    const name = JSON.stringify([what.tenant, what.route, what.tag]);
+    const known = named.get(name)?.beforeMs ?? beforeMs;
+    named.delete(name);
+    named.set(name, { what, beforeMs: Math.max(known, beforeMs) });
+    const [oldest] = named.size > namedMax ? named : [];
+    if (oldest === undefined) return;
+    named.delete(oldest[0]);
+    othersMs = Math.max(othersMs, oldest[1].beforeMs);
   };
 
   return {
@@ -130,37 +147,38 @@ export function createPlaces(first: CacheSettings): Places {
       return mode === 'auto' ? useOf(judgements, chance, config.semantic) : 'shadow';
     },
     judge: ({ judgements }, right) => judge(judgements, right, config.semantic),
-    purge({ tenant, route, tag, olderThanMs = 0 }, nowMs) {
+    purge(what, nowMs) {
       purges += 1;
-      const beforeMs = nowMs - olderThanMs;
-      latestMs = Math.max(latestMs, beforeMs);
-      for (const place of places.values()) {
-        const named = (tenant ?? place.tenant) === place.tenant && (route ?? place.route) === place.route;
-        if (named) purge(place.purged, tag, beforeMs);
-      }
+      const beforeMs = nowMs - (what.olderThanMs ?? 0);
+      remember(what, beforeMs);
+      for (const place of places.values())
+        if (isNamed(what, place.tenant, place.route)) purge(place.purged, what.tag, beforeMs);
     },
     get purges() {
       return purges;
     },
-    kept: () => ({ latestMs: finite(latestMs), places: [...places.values()].map(keptOf) }),
+    kept() {
+      const marks = [...named.values()].map(({ beforeMs }) => beforeMs);
+      return { latestMs: finite(Math.max(othersMs, ...marks)), places: [...places.values()].map(keptOf) };
+    },
     restore(kept, shiftMs) {
       const at = (markMs: number | null): number =>
         markMs === null ? Number.NEGATIVE_INFINITY : markMs + shiftMs;
-      latestMs = Math.max(latestMs, at(kept.latestMs));
+      const unknown = new Set(places.values());
       for (const one of kept.places) {
         const name = `${one.tenant}\0${one.route}`;
-        if (places.has(name) || places.size >= placesMax) continue;
-        const place = create(one.tenant, one.route);
-        place.purged.beforeMs = at(one.beforeMs);
-        for (const [tag, markMs] of one.tags) place.purged.tags.set(tag, at(markMs));
-        Object.assign(place.hits, one.hits);
-        const { judgedHits, savedNanoUsd, live } = one;
-        const latest = [...one.latest].map((digit) => digit === '1');
-        const judgements = { latest, wrong: latest.filter(Boolean).length, live };
-        Object.assign(place, { judgedHits, savedNanoUsd });
-        Object.assign(place.judgements, judgements);
+        const here = places.get(name);
+        if (here === undefined && places.size >= placesMax) continue;
+        const place = here ?? create(one.tenant, one.route);
         places.set(name, place);
+        unknown.delete(place);
+        purge(place.purged, undefined, at(one.beforeMs));
+        for (const [tag, markMs] of one.tags) purge(place.purged, tag, at(markMs));
+        addUse(place, one);
       }
+      const latestMs = at(kept.latestMs);
+      for (const place of unknown) purge(place.purged, undefined, latestMs);
+      othersMs = Math.max(othersMs, latestMs);
     },
     view: () => [...places.values()].map((place) => viewOf(place, config)),
     update(next) {
@@ -168,6 +186,21 @@ export function createPlaces(first: CacheSettings): Places {
       for (const place of places.values()) adopt(place);
     },
   };
+}
+
+const isNamed = (what: Purge, tenant: string, route: string): boolean =>
+  (what.tenant ?? tenant) === tenant && (what.route ?? route) === route;
+
+/** Adds the use that was made of a place to its own, and adopts what was judged unless something is yet. */
+function addUse(place: Place, { hits, judgedHits, savedNanoUsd, latest, live }: KeptPlace): void {
+  place.hits.exact += hits.exact;
+  place.hits.normalised += hits.normalised;
+  place.hits.semantic += hits.semantic;
+  place.judgedHits += judgedHits;
+  place.savedNanoUsd += savedNanoUsd;
+  if (place.judgements.latest.length > 0) return;
+  const judged = [...latest].map((digit) => digit === '1');
+  Object.assign(place.judgements, { latest: judged, wrong: judged.filter(Boolean).length, live });
 }
 
 const finite = (markMs: number): number | null => (Number.isFinite(markMs) ? markMs : null);

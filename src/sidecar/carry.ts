@@ -14,8 +14,8 @@ export interface Carried {
   readonly cache: Cache;
   readonly telemetry: Pick<Telemetry, 'cacheSnapshot'>;
   readonly world: Pick<World, 'clock' | 'wallClock'>;
-  /** Told what a snapshot begins with, which other workers need too. */
-  readonly onHead: (head: Buffer) => void;
+  /** Told what a snapshot begins with, which other workers must know before they find its replies in the store of all. */
+  readonly onHead: (head: Buffer) => Promise<void>;
 }
 
 const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
@@ -31,7 +31,7 @@ export async function restoreCache(
     if (parts === null) return;
     for await (const part of parts) {
       cache.fill(part, world.clock(), world.wallClock());
-      if (part.kind === 'head') onHead(part.bytes);
+      if (part.kind === 'head') await onHead(part.bytes);
     }
     telemetry.cacheSnapshot('restored', String(cache.size));
   } catch (cause) {

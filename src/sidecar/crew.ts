@@ -55,7 +55,7 @@ export type Order =
   | { readonly kind: 'adopt'; readonly id: number }
   | { readonly kind: 'purge'; readonly id: number; readonly what: Purge }
   /** What a snapshot of the cache begins with: its entries are in the store that all share. */
-  | { readonly kind: 'restored'; readonly head: Uint8Array }
+  | { readonly kind: 'restored'; readonly id: number; readonly head: Uint8Array }
   | { readonly kind: 'state'; readonly id: number }
   | { readonly kind: 'metrics'; readonly id: number }
   /** The memory is full: new requests are refused; or there is room again. */

@@ -188,9 +188,9 @@ export async function startSidecar(
       ready = false;
       pressure.stop();
       const { drainMs } = stages.config.listen;
-      await Promise.all([drain(rooms, open, drainMs, admin), workers.drain(drainMs)]);
+      // Workers that have ended answer nothing.
+      await Promise.all([drain(rooms, open, drainMs, admin), restored.then(() => workers.drain(drainMs))]);
       trims.stop();
-      await restored;
       await keepCache(first.cache, carried);
       await release(rooms, reloading);
     },

@@ -19,8 +19,8 @@ export interface Workers {
   adopt(): Promise<void>;
   /** Makes entries of the cache unreachable for all. */
   purge(what: Purge): Promise<void>;
-  /** Tells all what a snapshot of the cache begins with. */
-  restored(head: Uint8Array): void;
+  /** Tells all what a snapshot of the cache begins with. Resolves once they know it. */
+  restored(head: Uint8Array): Promise<void>;
   /** The memory is full, or there is room again. */
   full(full: boolean): void;
   /** What each knows; one that doesn't answer is left out. */
@@ -104,7 +104,7 @@ export const noWorkers: Workers = {
   compose: async () => {},
   adopt: async () => {},
   purge: async () => {},
-  restored: () => {},
+  restored: async () => {},
   full: () => {},
   states: async () => [],
   metrics: async () => [],
@@ -165,8 +165,8 @@ export async function startWorkers(
     async purge(what) {
       await everyone({ kind: 'purge', what });
     },
-    restored(head) {
-      for (const member of members) member.tell({ kind: 'restored', head });
+    async restored(head) {
+      await everyone({ kind: 'restored', head });
     },
     full(full) {
       for (const member of members) member.tell({ kind: 'full', full });

@@ -79,7 +79,8 @@ impl Store {
         records
     }
 
-    /// Stores what was drained, where it has not expired. False, and the rest left out: it isn't what was drained.
+    /// Stores what was drained, where it has not expired and its key has nothing newer. False, and the rest left out: it
+    /// isn't what was drained.
     ///
     /// `shift_ms`: what to add to its times, as clocks begin anew with each process.
     pub fn fill(&mut self, records: &[u8], shift_ms: f64, now_ms: f64) -> bool {
@@ -87,7 +88,11 @@ impl Store {
         while !rest.0.is_empty() {
             let Some(drained) = rest.record().and_then(read) else { return false };
             let expires_ms = (drained.expires_ms + shift_ms).min(now_ms + self.bounds.ttl_ms);
-            if expires_ms > now_ms {
+            let has_newer = self
+                .shares
+                .peek(drained.owner, &drained.digest)
+                .is_some_and(|entry| entry.expires_ms > now_ms);
+            if expires_ms > now_ms && !has_newer {
                 self.keep(drained.owner, drained.digest, drained.value, expires_ms);
             }
         }
@@ -227,6 +232,23 @@ mod tests {
         assert!(store.get(2, &Key::new(b"b"), -1.0).is_some());
         let mut narrow = Store::new(Bounds { entries_max: 1, ..WIDE });
         assert!(narrow.fill(&records, 0.0, 500.0) && narrow.len() == 1);
+    }
+
+    #[test]
+    fn what_was_drained_replaces_nothing_newer() {
+        let mut old = Store::new(WIDE);
+        for key in [b"a", b"b"] {
+            old.put(1, Key::new(key), Value::new(b"", b"old"), 0.0);
+        }
+        let records = old.drain(usize::MAX);
+        let mut store = Store::new(WIDE);
+        store.put(1, Key::new(b"a"), Value::new(b"", b"new"), 1.0);
+        // Expired, though not yet removed.
+        store.put(1, Key::new(b"b"), Value::new(b"", b"new"), -1000.0);
+        assert!(store.fill(&records, 0.0, 2.0));
+        for (key, body) in [(b"a", b"new"), (b"b", b"old")] {
+            assert_eq!(store.get(1, &Key::new(key), 2.0).unwrap().body(), body);
+        }
     }
 
     #[test]
