@@ -4,6 +4,9 @@ import { native } from './load.ts';
 /** Entries up to this size are copied out by one call. */
 const storeScratch = Buffer.allocUnsafeSlow(64 * 1024);
 
+/** An entry that is larger than there was room for is read again: meanwhile another thread may have put a larger one. */
+const readsMax = 8;
+
 const storeLengths = new Uint32Array(2);
 
 /** Keys are passed to the core as bytes: as strings they would be measured and copied once more. */
@@ -51,17 +54,17 @@ export const store = {
     const keyLength = writeKey(key);
     native.storePut(id, owner, keyScratch, keyLength, head, headLength, body, nowMs);
   },
-  /** Reads an entry; null: the key has none. */
+  /** Reads an entry; null: the key has none, or others replace it all the time. */
   get(id: number, owner: number, key: string, nowMs: number): StoreEntry | null {
     const keyLength = writeKey(key);
-    if (!native.storeGet(id, owner, keyScratch, keyLength, nowMs, storeLengths, storeScratch)) return null;
-    const headLength = storeLengths[0] ?? 0;
-    const length = headLength + (storeLengths[1] ?? 0);
     let bytes = storeScratch;
-    if (length > storeScratch.length) {
+    for (let reads = 0; reads < readsMax; reads++) {
+      if (!native.storeGet(id, owner, keyScratch, keyLength, nowMs, storeLengths, bytes)) return null;
+      const headLength = storeLengths[0] ?? 0;
+      const length = headLength + (storeLengths[1] ?? 0);
+      if (length <= bytes.length) return { bytes, headLength, length };
       bytes = Buffer.allocUnsafeSlow(length);
-      native.storeGet(id, owner, keyScratch, keyLength, nowMs, storeLengths, bytes);
     }
-    return { bytes, headLength, length };
+    return null;
   },
 };
