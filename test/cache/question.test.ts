@@ -6,10 +6,14 @@ import { normalForm } from '../../src/cache/normal.ts';
 
 describe('normal form', () => {
   test.each([
-    ['What are your hours?', 'what are your hours'],
-    ['Hi, what are  your hours', 'Hello there! What are your hours?!'],
+    ['What are your business hours?', 'what are your business hours'],
+    ['what are  your business hours', 'Hi, what are your business hours? Thanks!'],
+    ['What are your business hours', 'please, what are your business hours ??'],
+    ['What are your business hours', 'Good morning. Please, what are your business hours, please?'],
+    ['Hi there, what are your hours?', 'Hello! What are your hours?!'],
     ['please help me', 'Help me, thanks!'],
-    ['Where is it?', 'Where is it… Thank you.'],
+    ['Where is it', 'Where is it? Please. Thank you.'],
+    ['Is 100% possible?', 'is 100% possible'],
   ])('%j is %j', (one, other) => expect(normalForm(one)).toBe(normalForm(other)));
 
   test.each([
@@ -17,8 +21,30 @@ describe('normal form', () => {
     ['Order 12', 'Order 1 2'],
     ['a\n  b', 'a\n b'],
     ['print `a  b`', 'print `a b`'],
+    ['count the spaces in "a  b"', 'count the spaces in "a b"'],
     ['Say "thanks" to her', 'Say to her'],
     ['WORLD peace', 'world peace'],
+    // Courtesy that is asked about.
+    ['What is the German word for please?', 'What is the German word for thanks?'],
+    ['What is the German word for thanks?', 'What is the German word for cheers?'],
+    ['What is the German word for cheers?', 'What is the German word for'],
+    ['How do you say yes, please?', 'How do you say yes?'],
+    ['What is German for please, thanks?', 'What is German for please?'],
+    ['Translate: good evening, thanks', 'Translate: good evening'],
+    ['Hello world in Java', 'World in Java'],
+    ['What does it.thanks do in obj.thanks', 'What does it.thanks do in obj'],
+    ['Hello!', 'Thanks!'],
+    ['Please', 'Thanks'],
+    // Marks that change what is asked.
+    ['What is 5!', 'What is 5?'],
+    ['What is 5!?', 'What is 5?'],
+    ["Explain Ruby's sort!", "Explain Ruby's sort"],
+    ['What is is_valid?', 'What is is_valid'],
+    ['What does this match: a.*?', 'What does this match: a.*'],
+    ['Explain a.*?', 'Explain a.*'],
+    ['You are coming.', 'You are coming?'],
+    ['Fix the punctuation: Are you coming.', 'Fix the punctuation: Are you coming?'],
+    ['Fix the punctuation: Are you coming', 'Fix the punctuation: Are you coming?'],
   ])('%j is not %j', (one, other) => expect(normalForm(one)).not.toBe(normalForm(other)));
 
   test('it is its own normal form, and keeps all words in between', () => {
@@ -26,7 +52,8 @@ describe('normal form', () => {
     fc.assert(
       fc.property(fc.array(word, { minLength: 1, maxLength: 8 }), (words) => {
         const form = normalForm(`${words.join(' ')}?`);
-        expect(normalForm(`  ${words.join('  ')} !`)).toBe(form);
+        expect(normalForm(form)).toBe(form);
+        expect(normalForm(`  ${words.join('  ')} ?!`)).toBe(form);
         expect(words.join(' ')).toContain(form);
       }),
     );

@@ -130,7 +130,7 @@ describe('the cache', () => {
       expect.stringContaining('hit'),
     ]);
     // Other words find it too: the index is one.
-    const words = await pair.second({ text: 'Say hello!' });
+    const words = await pair.second({ text: 'Please, say hello.' });
     expect(status(words)).toContain('hit');
     const headers = { authorization: 'Bearer a-token-for-admins' };
     const report = await (await fetch(`${pair.adminUrl}/cache`, { headers })).json();

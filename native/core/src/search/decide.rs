@@ -98,6 +98,9 @@ pub fn decide_exactly(cached: &Side, asked: &Side) -> Option<Decision> {
     if let Some(conflict) = cached.facts.conflict(&asked.facts) {
         return different(Reason::Conflict(conflict));
     }
+    if asks_about_others(&cached.courtesy, &asked.courtesy) {
+        return different(Reason::Conflict(Conflict::Quote));
+    }
     if cached.long || asked.long {
         return different(Reason::Long);
     }
@@ -169,12 +172,16 @@ pub fn decide(cached: &Side, asked: &Side) -> Decision {
     look(glance(cached, asked), cached, asked, Effort::Full)
 }
 
-/// Words that say nothing but that the asker is polite.
-const COURTESY: [&str; 6] = ["please", "thanks", "thank", "hi", "hello", "hey"];
+/// Whether both have courtesy in the same part of the sentence, and not the same one: it may be what is asked about, as in
+/// "the German word for please", and to the model it says nothing.
+fn asks_about_others(a: &(Option<usize>, Vec<usize>), b: &(Option<usize>, Vec<usize>)) -> bool {
+    let first = a.0.is_some() && b.0.is_some() && a.0 != b.0;
+    first || !a.1.is_empty() && !b.1.is_empty() && a.1 != b.1
+}
 
 fn is_equal(a: &Question, b: &Question) -> bool {
     fn words(question: &Question) -> impl Iterator<Item = &str> {
-        question.words.iter().map(|word| word.text.as_str()).filter(|word| !COURTESY.contains(word))
+        question.words[question.sentence.clone()].iter().map(|word| word.text.as_str())
     }
     words(a).next().is_some() && words(a).eq(words(b))
 }
@@ -207,6 +214,17 @@ mod tests {
             ),
             ("", "", Verdict::Different),
             ("?", "!", Verdict::Different),
+            ("Where is my order? Please.", "hello, where is my order, thanks", Verdict::Same),
+            // Courtesy that is asked about.
+            (
+                "What is the German word for please?",
+                "What is the German word for thanks?",
+                Verdict::Different,
+            ),
+            ("What is the German word for hello?", "What is the German word for hi?", Verdict::Different),
+            ("Thanks in French", "Hello in French", Verdict::Different),
+            ("hi how do I reset my password", "Hello how do I reset my password please", Verdict::Same),
+            ("Please tell me how to get a refund.", "tell me how to get a refund thanks", Verdict::Same),
         ] {
             assert_eq!(of(a, b).verdict, verdict, "{a} | {b}");
         }

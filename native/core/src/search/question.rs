@@ -1,5 +1,7 @@
 //! A question, read for comparisons: its words with what is known of each, and the facts in it.
 
+use std::ops::Range;
+
 use crate::search::asks::asks;
 use crate::search::fact_words::{currency_name, said};
 use crate::search::facts::Facts;
@@ -18,6 +20,10 @@ pub const WORDS_MAX: usize = 64;
 pub struct Question {
     /// All its words.
     pub words: Vec<Word>,
+    /// Those without courtesy that stands apart from the sentence.
+    pub sentence: Range<usize>,
+    /// Courtesy in the sentence, by its place in `COURTESY`: the word it begins with, and those that follow.
+    pub courtesy: (Option<usize>, Vec<usize>),
     /// What must be shared exactly.
     pub facts: Facts,
     /// Its tokens, for the model that reads them.
@@ -40,7 +46,14 @@ pub struct Question {
 struct Raw {
     text: String,
     capital: bool,
+    /// A mark behind it tells it apart from what follows.
+    apart: bool,
 }
+
+/// Words that say nothing, apart from a sentence, but that the asker is polite.
+const COURTESY: [&str; 6] = ["please", "thanks", "thank", "hi", "hello", "hey"];
+/// From here on they greet.
+const GREETING: usize = 3;
 
 impl Question {
     /// Reads a text.
@@ -52,6 +65,9 @@ impl Question {
         for chunk in text.split_whitespace() {
             read_chunk(chunk, begins, &mut raw, &mut facts);
             begins = chunk.ends_with(['.', '!', '?', ':']);
+            if let Some(last) = raw.last_mut() {
+                last.apart = chunk.ends_with(['.', '!', '?', ',', '\u{2026}']);
+            }
         }
         let long = raw.len() > WORDS_MAX;
         raw.truncate(WORDS_MAX);
@@ -66,12 +82,25 @@ impl Question {
             table().pieces(word, &mut pieces);
         });
         let vector = Vector::of_pieces(&pieces);
-        let words = related(&raw);
+        let (words, sentence) = related(&raw);
+        let courtesy = courtesy(&words[sentence.clone()]);
         let asks = asks(&words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>());
         let sentences = text.split(['.', '!', '?']).filter(|part| part.contains(char::is_alphabetic)).count();
         let numbers = set(words.iter().map(Word::number).collect());
         let trigrams = trigrams(&words);
-        Question { words, facts, pieces, vector, asks, numbers, trigrams, sentences, long }
+        Question {
+            words,
+            sentence,
+            courtesy,
+            facts,
+            pieces,
+            vector,
+            asks,
+            numbers,
+            trigrams,
+            sentences,
+            long,
+        }
     }
 
     /// Words of what is asked.
@@ -114,8 +143,12 @@ fn read_chunk(chunk: &str, begins: bool, raw: &mut Vec<Raw>, facts: &mut Facts) 
     let whole = chunk.trim_matches(outer);
     if is_literal(whole) {
         facts.literal(whole);
-        raw.push(Raw { text: whole.to_lowercase(), capital: false });
+        raw.push(Raw { text: whole.to_lowercase(), capital: false, apart: false });
         return;
+    }
+    if whole.ends_with(|c: char| c.is_ascii_digit()) && chunk.contains('!') {
+        // A factorial, or joy: they differ in what is asked.
+        facts.literal("!");
     }
     if whole.contains(|c: char| c.is_ascii_digit()) && !is_compound(whole) {
         read_number(whole, raw, facts);
@@ -175,7 +208,7 @@ fn is_literal(text: &str) -> bool {
 fn read_number(text: &str, raw: &mut Vec<Raw>, facts: &mut Facts) {
     let folded: String = text.trim_start_matches('#').to_lowercase();
     if folded == "2fa" {
-        raw.push(Raw { text: folded, capital: false });
+        raw.push(Raw { text: folded, capital: false, apart: false });
         return;
     }
     let sign_end = folded.find(|c: char| c.is_alphanumeric()).unwrap_or(0);
@@ -187,13 +220,13 @@ fn read_number(text: &str, raw: &mut Vec<Raw>, facts: &mut Facts) {
     let tail_money = said(tail).currency;
     let bound = (!digits.is_empty() && !tail.is_empty()).then(|| said(tail).unit).flatten();
     if let Some(name) = money.or(tail_money).and_then(currency_name) {
-        raw.push(Raw { text: name.to_owned(), capital: false });
+        raw.push(Raw { text: name.to_owned(), capital: false, apart: false });
     }
     let known = bound.is_some() || tail_money.is_some() || tail.is_empty();
     let value = if known { digits.trim_end_matches(['.', ',', ':', '/']) } else { rest };
     let before = raw.last().map_or("", |word| word.text.as_str());
     facts.number(value, before, bound);
-    raw.push(Raw { text: value.to_owned(), capital: false });
+    raw.push(Raw { text: value.to_owned(), capital: false, apart: false });
 }
 
 /// Adds a word, contractions taken apart.
@@ -202,7 +235,7 @@ fn read_word(part: &str, capital: bool, raw: &mut Vec<Raw>) {
     part.chars().for_each(|c| push_folded(if c == '\u{2019}' { '\'' } else { c }, &mut text));
     let mut add = |word: &str| {
         if !word.is_empty() {
-            raw.push(Raw { text: word.to_owned(), capital });
+            raw.push(Raw { text: word.to_owned(), capital, apart: false });
         }
     };
     let Some((left, right)) = text.split_once('\'') else {
@@ -236,11 +269,12 @@ fn units(words: &[&str], facts: &mut Facts) {
     }
 }
 
-/// Puts phrases together and adds what is known of each word.
-fn related(raw: &[Raw]) -> Vec<Word> {
+/// Puts phrases together and adds what is known of each word. Also gives those of the sentence.
+fn related(raw: &[Raw]) -> (Vec<Word>, Range<usize>) {
     let texts: Vec<&str> = raw.iter().map(|word| word.text.as_str()).collect();
-    let mut words = Vec::with_capacity(raw.len());
-    let (mut at, mut relation) = (0, 0);
+    let mut words: Vec<Word> = Vec::with_capacity(raw.len());
+    let mut sentence = 0..0;
+    let (mut at, mut relation, mut ended) = (0, 0, false);
     while at < raw.len() {
         let (count, text) = phrase(&texts[at..]).unwrap_or((1, texts[at]));
         let word = Word::read(text, raw[at].capital && count == 1, relation);
@@ -251,8 +285,23 @@ fn related(raw: &[Raw]) -> Vec<Word> {
         }
         words.push(word);
         at += count;
+        let (said, apart) = (COURTESY.contains(&text), raw[at - 1].apart);
+        if said && sentence.is_empty() && apart {
+            // It has not begun yet.
+            sentence = words.len()..words.len();
+        } else if !said || !ended {
+            sentence.end = words.len();
+        }
+        ended = apart;
     }
-    words
+    (words, sentence)
+}
+
+/// Courtesy in a sentence. What one greets with at its beginning is the same.
+fn courtesy(sentence: &[Word]) -> (Option<usize>, Vec<usize>) {
+    let place = |word: &Word| COURTESY.iter().position(|said| *said == word.text);
+    let first = sentence.first().and_then(place).map(|at| at.min(GREETING));
+    (first, sentence.iter().skip(1).filter_map(place).collect())
 }
 
 #[cfg(test)]
@@ -292,6 +341,7 @@ mod tests {
             ("What is DNS? Answer in one sentence.", "What is DNS?", Some(Form)),
             ("wie kann ich mein passwort ändern", "how can i change my password", Some(Language)),
             ("重置密码", "reset password", Some(Language)),
+            ("What is 5!", "What is 5?", Some(Code)),
             ("turn on 2FA", "enable two-factor authentication", None),
         ] {
             assert_eq!(conflict(a, b), expected, "{a} | {b}");
