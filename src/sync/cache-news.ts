@@ -1,6 +1,7 @@
 /**
  * News of caches over a Redis stream: what is stored, purged or judged in one pod holds in all within a second, and a new
- * pod begins with what the stream holds. No request waits for it; without Redis each pod has its own cache.
+ * pod begins with what the stream holds. No request waits for it; without Redis each pod has its own cache, and what was
+ * purged meanwhile is told once Redis is there again.
  */
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -10,6 +11,7 @@ import { keyOf, seal, unseal } from './cache-wire.ts';
 import { schemaVersion } from './lease-call.ts';
 import { type RedisClient, redisClient } from './redis.ts';
 import type { SyncConfig } from './settings.ts';
+import { createUnsentPurges } from './unsent-purges.ts';
 
 /** Most news that the stream holds; older ones go. */
 const streamMax = 4096;
@@ -18,7 +20,7 @@ const unansweredMax = 256;
 /** News of one read. */
 const readMax = 32;
 const blockMs = 1000;
-/** A pod reads again after a failure. */
+/** A pod reads again after a failure, and tells again what it purged. */
 const pauseMs = 1000;
 /** News that were heard, by their ids: a copy of one is refused. */
 const heardMax = 2 * streamMax;
@@ -75,6 +77,33 @@ export function createCacheSync(deps: CacheSyncDeps): CacheSync {
   let settings = '';
   let link: Link | null = null;
   let unanswered = 0;
+  const unsent = createUnsentPurges();
+  let telling = false;
+  let again: NodeJS.Timeout | undefined;
+
+  const send = async (of: Link, news: CacheNews): Promise<void> => {
+    const { out, name, key } = of;
+    const sealed = seal(key, news, me, wallClock());
+    if (out === null || sealed === null) throw new Error('it cannot be sent');
+    await out.call('XADD', name, 'MAXLEN', '~', String(streamMax), '*', 'n', sealed);
+    telemetry.cacheNews('sent');
+  };
+  /** Tells what was purged, one after the other, until Redis has all of it. */
+  const tellPurges = async (): Promise<void> => {
+    if (telling) return;
+    telling = true;
+    clearTimeout(again);
+    try {
+      for (let next = unsent.next(wallClock()); next !== null && link !== null; ) {
+        await send(link, next.news);
+        next.taken();
+        next = unsent.next(wallClock());
+      }
+    } catch {
+      if (link !== null) again = setTimeout(tellPurges, pauseMs).unref();
+    }
+    telling = false;
+  };
 
   const adopt = (bytes: unknown, key: Buffer): void => {
     const told = Buffer.isBuffer(bytes) ? unseal(key, bytes) : null;
@@ -123,6 +152,7 @@ export function createCacheSync(deps: CacheSyncDeps): CacheSync {
     if (of.closed) return;
     [of.out, of.into] = [out, into];
     await out.connect().catch(() => {});
+    void tellPurges();
     if (into === null) return;
     await into.connect().catch(() => {});
     void follow(of, into);
@@ -138,16 +168,14 @@ export function createCacheSync(deps: CacheSyncDeps): CacheSync {
   return {
     tell(news) {
       if (link === null) return;
-      const { out, name, key } = link;
-      const sealed = unanswered < unansweredMax ? seal(key, news, me, wallClock()) : null;
-      if (out === null || sealed === null) return telemetry.cacheNews('dropped');
+      if (news.kind === 'purge') {
+        unsent.add(news, wallClock());
+        return void tellPurges();
+      }
+      if (unanswered >= unansweredMax) return telemetry.cacheNews('dropped');
       unanswered += 1;
-      out
-        .call('XADD', name, 'MAXLEN', '~', String(streamMax), '*', 'n', sealed)
-        .then(
-          () => telemetry.cacheNews('sent'),
-          () => telemetry.cacheNews('dropped'),
-        )
+      send(link, news)
+        .catch(() => telemetry.cacheNews('dropped'))
         .finally(() => {
           unanswered -= 1;
         });
@@ -158,13 +186,14 @@ export function createCacheSync(deps: CacheSyncDeps): CacheSync {
       if (next === settings) return;
       settings = next;
       close();
-      if (redis === undefined || secret === undefined) return;
+      if (redis === undefined || secret === undefined) return unsent.clear();
       const name = `${prefix}:${schemaVersion}:{0}:cache`;
       link = { name, key: keyOf(secret, name), out: null, into: null, closed: false };
       void connect({ ...sync, redis }, link).catch(() => {});
     },
     close() {
       settings = '';
+      clearTimeout(again);
       close();
     },
   };
