@@ -9,5 +9,8 @@ export interface Shared {
   name(table: string): string | undefined;
 }
 
+/** Whether this worker sets the bounds of what all share: the first one does, which alone knows how full the memory is. */
+export const setsBounds = ({ worker }: Shared): boolean => worker === 0;
+
 /** There is one worker. */
 export const unshared: Shared = { worker: 0, workers: 1, name: () => undefined };

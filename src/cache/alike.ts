@@ -3,7 +3,7 @@
  * otherwise and ask the same. All else of the two requests must be equal to the byte.
  */
 import { hash } from 'node:crypto';
-import { type Shared, unshared } from '../base/shared.ts';
+import { type Shared, setsBounds, unshared } from '../base/shared.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { CacheLevel, StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
@@ -330,8 +330,8 @@ export function createAlikeLevels(
         search.close(index);
         ({ dimensions } = embedder);
         index = openIndex(bytesMax, dimensions, shared);
-      } else search.set(index, bytesMax);
-      store.set(links, entriesMax, bytesMax, ttlMs);
+      } else if (setsBounds(shared)) search.set(index, bytesMax);
+      if (setsBounds(shared)) store.set(links, entriesMax, bytesMax, ttlMs);
     },
     get bytes() {
       return search.bytes(index) + store.bytes(links);

@@ -1,5 +1,5 @@
 /** A bounded in-memory store of replies in the native core: evicts the least recently used, and expires each reply. */
-import { unshared } from '../base/shared.ts';
+import { setsBounds, unshared } from '../base/shared.ts';
 import type { StoredReply } from '../exchange/reply.ts';
 import { type StoreEntry, store } from '../native/store.ts';
 
@@ -17,7 +17,7 @@ export interface ReplyStore {
   drain(bytesMax: number): Buffer;
   /** Stores records that were drained; false: they aren't that. @param shiftMs is added to their times */
   fill(records: Buffer, shiftMs: number, nowMs: number): boolean;
-  /** Changes the bounds, evicting as needed. */
+  /** Changes the bounds, evicting as needed; those that the first worker sets hold for all. */
   resize(bounds: StoreBounds): void;
   /** Evicts, so that so many bytes that are kept elsewhere fit beside it into its bounds from now on. */
   makeRoom(bytes: number): void;
@@ -60,7 +60,9 @@ export function createReplyStore(bounds: StoreBounds, shared = unshared, table =
       shiftAsked(records, shiftMs);
       return store.fill(id, records, shiftMs, nowMs);
     },
-    resize: ({ entriesMax, bytesMax, ttlMs }) => store.set(id, entriesMax, bytesMax, ttlMs),
+    resize({ entriesMax, bytesMax, ttlMs }) {
+      if (setsBounds(shared)) store.set(id, entriesMax, bytesMax, ttlMs);
+    },
     makeRoom: (bytes) => store.makeRoom(id, shared.worker, bytes),
     get size() {
       return store.size(id);
