@@ -1,4 +1,5 @@
 /** What separates cached replies: everything that may change an answer, matched exactly. */
+import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Identity } from '../exchange/identity.ts';
@@ -56,6 +57,15 @@ export function cacheControl({ headers }: Pick<Exchange, 'headers'>): CacheContr
   return { read, write: !noStore, maxAgeMs };
 }
 
+/**
+ * The placeholders in what leaves, where a recogniser looked at it: it may find something else in the same text the next
+ * time, and nobody could restore the placeholders in a reply to another question.
+ */
+function placeholdersOf({ checked, masked }: ModelRequest): string {
+  if (checked === undefined || masked === null) return '';
+  return hash('sha256', [...masked.keys()].sort().join('\0'));
+}
+
 /** The body's digest covers all of its fields; the rest of the key is what matters outside the body. */
 export function scopedKey(
   exchange: Exchange,
@@ -68,7 +78,7 @@ export function scopedKey(
   const meaning = meaningOf(headers);
   const who = `${identity.tenant}\0${shareUsers ? '' : (identity.user ?? '')}\0${scope.credential}`;
   // Two dialects have an endpoint of one name: rerank.
-  const what = `${endpoint.dialect}\0${endpoint.name}\0${query}\0${scope.routeVersion}\0${scope.policy}\0${meaning}${request.digest}`;
+  const what = `${endpoint.dialect}\0${endpoint.name}\0${query}\0${scope.routeVersion}\0${scope.policy}\0${placeholdersOf(request)}\0${meaning}${request.digest}`;
   return `${who}\0${what}` as CacheKey;
 }
 

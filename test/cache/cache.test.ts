@@ -62,6 +62,10 @@ describe('scope', () => {
     ['body', { request: { text: 'hello ' } }],
     ['model', { request: { model: 'n' } }],
     ['scrub policy', { scope: { policy: policyOf('off').name } }],
+    [
+      'set of placeholders for what a recogniser found',
+      { request: { checked: true, masked: new Map([['[PERSON_AAAAAA]', 'Ann']]) } },
+    ],
     ['route version', { scope: { routeVersion: 'v2' } }],
     ["client's own credential", { scope: { credential: 'c' } }],
     ['endpoint', { exchange: { endpoint: 'messages' } }],
