@@ -6,9 +6,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
 import { chainConfig, metricIn } from '../support/chain.ts';
-import { meet, startPair } from '../support/crew.ts';
+import { meet, startPair, type Told } from '../support/crew.ts';
 import { openaiWire } from '../support/replies.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
+import { until } from '../support/until.ts';
 import { answers } from '../support/upstream.ts';
 
 const good = answers(openaiWire, 'Hello.');
@@ -107,6 +108,32 @@ describe('two workers', () => {
     await drained;
     expect(pair.records()).toHaveLength(4);
     await expect(fetch(pair.url)).rejects.toThrow();
+  });
+
+  test('what was purged stays purged in both over a restart, and all else comes back to both', async () => {
+    const token = 'a-token-for-admins';
+    const snapshot = join(await folder(), 'cache.snapshot');
+    const more: ConfigInput = {
+      admin: { token },
+      cache: { enabled: true, snapshot },
+      scrub: { secret: 'placeholders of both processes' },
+    };
+    const before = await startPair([good], more);
+    const tagged = { text: 'What does it cost?', headers: { 'x-sidegate-tags': 'prices' } };
+    await meet(before, tagged);
+    await before.second({ text: 'Where are you?' });
+    const headers = { authorization: `Bearer ${token}` };
+    await fetch(`${before.adminUrl}/cache?tag=prices`, { method: 'DELETE', headers });
+    await before.stop();
+    const after = await startPair(before.upstream, more);
+    await until(() => after.logText().includes('the cache begins with what an earlier process kept'));
+    const fresh = { ...tagged, headers: { ...tagged.headers, 'cache-control': 'no-store' } };
+    await meet(after, fresh);
+    const status = ({ headers }: Told): string => String(headers['cache-status']);
+    for (const client of [after.second, after.first])
+      expect(status(await client({ text: 'Where are you?' }))).toContain('hit');
+    expect(status(await after.second(tagged))).toContain('fwd=uri-miss');
+    expect(status(await after.first(tagged))).toContain('hit');
   });
 
   test('they serve a Unix socket too', async () => {
