@@ -72,13 +72,24 @@ export function createClaims({ clock, random, telemetry }: ClaimSyncDeps): Claim
     });
     return answer;
   };
+  /** Puts something in a claim's place if it is still there. @param then empty: nothing */
+  const finishAt = (name: string, claim: string, then: string | Buffer, ttlMs: number): void => {
+    call('EVAL', finishScript, '1', name, claim, then, String(ttlMs)).catch(() => {});
+  };
   const ask = async (key: string, fingerprint: string, forMs: number): Promise<Claimed> => {
     const token = randomBytes(tokenBytes).toString('base64url');
     const wanted = runningText(token, fingerprint);
-    const args = [nameOf(key), wanted, 'NX', 'GET', 'PX', String(Math.max(1, Math.ceil(forMs)))];
+    const name = nameOf(key);
+    const args = [name, wanted, 'NX', 'GET', 'PX', String(Math.max(1, Math.ceil(forMs)))];
     const answer = call('SET', ...args);
-    answer.catch(() => {});
-    const found = await within(answer, askTimeoutMs);
+    let late = false;
+    // Who went on alone has no claim to finish: others would wait for it until it ends by itself.
+    const giveBack = (found: unknown): unknown => late && found === null && finishAt(name, wanted, '', 0);
+    answer.then(giveBack, () => {});
+    const found = await within(answer, askTimeoutMs).catch((cause: unknown) => {
+      late = true;
+      throw cause;
+    });
     return found === null ? { kind: 'mine', token } : (readClaim(found) ?? { kind: 'alone' });
   };
 
@@ -98,7 +109,7 @@ export function createClaims({ clock, random, telemetry }: ClaimSyncDeps): Claim
       if (unanswered >= unansweredMax) return;
       const mine = runningText(token, fingerprint);
       const then = reply === null ? '' : storedBytes(fingerprint, reply);
-      call('EVAL', finishScript, '1', nameOf(key), mine, then, String(ttlMs)).catch(() => {});
+      finishAt(nameOf(key), mine, then, ttlMs);
     },
     update(sync, wanted) {
       const { redis } = sync;

@@ -2,6 +2,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
+import { createClaims } from '../../src/sync/claims.ts';
 import { metricIn } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
 import { type RedisProcess, startRedis } from '../support/redis.ts';
@@ -122,6 +124,29 @@ describe('an idempotency key that pods share', () => {
     }
     open();
     expect((await first).status).toBe(200);
+  });
+
+  test('is not claimed by who went on without it, as Redis was late', async () => {
+    const redis = await redisFor();
+    const client = new Redis(redis.url);
+    onTestFinished(() => client.disconnect());
+    let nowMs = 0;
+    const claims = createClaims({ clock: () => nowMs, random: () => 0, telemetry: { claim: () => {} } });
+    onTestFinished(() => claims.close());
+    claims.update(configSchema.parse({ sync: { redis: redis.url } }).sync, true);
+    await until(async () => {
+      nowMs += 2000;
+      const told = await claims.claim('first', 'one', 600_000);
+      if (told.kind === 'mine') claims.finish('first', told.token, 'one', null, 1);
+      return told.kind === 'mine';
+    });
+    redis.pause();
+    expect(await claims.claim('second', 'one', 600_000)).toEqual({ kind: 'alone' });
+    redis.resume();
+    const written = async () =>
+      Number(/cmdstat_set:calls=(\d+)/.exec(await client.info('commandstats'))?.[1]);
+    await until(async () => (await written()) >= 2);
+    await until(async () => (await client.keys('*')).length === 0);
   });
 
   test('holds in its own pod without Redis, at once', async () => {
