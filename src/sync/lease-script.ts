@@ -159,13 +159,6 @@ for i = 4, #KEYS do
     flowed = flowed + inflow
     flow = flow * 2.718281828 ^ (-(now - at) / tickMs) + inflow
 
-    -- What Redis has lost is refilled from what the pod knows: up to the larger figure.
-    if gen ~= born then
-      local missing = (kind == BUCKET and capacity - level) or spent
-      if (gen ~= 0 or kind == BUDGET) and known > missing then use(known - missing) end
-      if not state and gen ~= 0 and known < 0 then lost = -known end
-    end
-
     -- Whether a pod's part holds only a few requests, so that each asks by itself. Each pod's part of what becomes
     -- free then grows until it holds one, of a pod that is new at once.
     local few = largest * 4 > capacity / pods
@@ -175,7 +168,9 @@ for i = 4, #KEYS do
       local demanded, inc
       hold, untilAt, counted, grantedAt, charged, demanded, inc, told = unpack_(ENTRY, entry)
       -- A limit that was dropped and opened anew in the pod counts from 0 again.
-      if inc ~= incarnation then counted = acked end
+      -- One that knows nothing of this state has told another Redis meanwhile what that has confirmed.
+      if inc ~= incarnation then counted = acked
+      elseif gen == 0 then counted = max(counted, acked) end
       if grantedAt > flowed then grantedAt = flowed end
     end
     leased = leased - hold
@@ -187,6 +182,12 @@ for i = 4, #KEYS do
       if kind == BUCKET then debit = max(0, debit - charged)
       elseif kind == WINDOW then spent = spent - takeBack(parts, floor(untilAt / rate * PARTS), charged)
       elseif kind == BUDGET then spent = max(0, spent - charged) end
+    end
+    -- What Redis has lost is refilled from what the pod knows: up to the larger figure.
+    if gen ~= born then
+      local missing = (kind == BUCKET and capacity - level) or spent
+      if (gen ~= 0 or kind == BUDGET) and known > missing then use(known - missing) end
+      if not state and gen ~= 0 and known < 0 then lost = -known end
     end
     -- What came back during an outage was used meanwhile, as far as the bucket could not hold it.
     if kind == BUCKET and outage > 0 then

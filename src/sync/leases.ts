@@ -77,8 +77,12 @@ export interface LeaseSyncDeps {
 }
 
 export function createLeases(deps: LeaseSyncDeps): LeaseSync {
+  // The same for all connections: under another name Redis would take what is in flight for the lease of a pod that is gone,
+  // and count it as used.
+  const pod = randomUUID();
   let settings = '';
   let link: Link | null = null;
+  let ended: Promise<unknown> = Promise.resolve();
   let pods = 0;
   const telemetry = {
     ...deps.telemetry,
@@ -88,6 +92,10 @@ export function createLeases(deps: LeaseSyncDeps): LeaseSync {
       deps.onPods?.(count);
     },
   };
+  const end = (): void => {
+    ended = Promise.all([ended, link?.close()]);
+    link = null;
+  };
   return {
     used: (nowMs) => link?.used(nowMs),
     ask: (id, cost) => link?.ask(id, cost) ?? Promise.resolve(false),
@@ -95,9 +103,10 @@ export function createLeases(deps: LeaseSyncDeps): LeaseSync {
       const next = JSON.stringify(sync);
       if (next === settings) return;
       settings = next;
-      void link?.close();
+      end();
       const { redis } = sync;
-      link = redis === undefined ? null : openLink({ ...sync, redis }, { ...deps, telemetry });
+      link =
+        redis === undefined ? null : openLink({ ...sync, redis }, { ...deps, telemetry, pod, after: ended });
     },
     get up() {
       return link?.up ?? null;
@@ -106,20 +115,27 @@ export function createLeases(deps: LeaseSyncDeps): LeaseSync {
       return pods;
     },
     async close() {
-      await link?.close();
-      link = null;
+      end();
+      await ended;
     },
   };
 }
 
 interface Link extends Leases {
   readonly up: boolean;
+  /** Called once. */
   close(): Promise<void>;
 }
 
-function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSyncDeps): Link {
-  const { book, clock, random, telemetry } = deps;
-  const pod = randomUUID();
+interface LinkDeps extends LeaseSyncDeps {
+  /** Names this sidecar. */
+  readonly pod: string;
+  /** The connections before have ended: no report of theirs may overtake one of this. */
+  readonly after: Promise<unknown>;
+}
+
+function openLink(sync: SyncConfig & { readonly redis: string }, deps: LinkDeps): Link {
+  const { book, pod, clock, random, telemetry } = deps;
   const shards = sync.mode === 'cluster' ? sync.shards : 1;
   const births: Births = new Map();
   const foreign = createForeign(telemetry);
@@ -133,11 +149,12 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
   let up: boolean | null = null;
   let upMs = Number.NEGATIVE_INFINITY;
   let round: Promise<void> | null = null;
-  let closed = false;
+  let closing = false;
   const ahead = createAhead(rhythm.urgentPerSecond, clock());
 
   const state = (next: boolean, why: string): void => {
-    if (closed || next === up) return;
+    // Once it closes, another one says whether Redis is there.
+    if (closing || next === up) return;
     up = next;
     book.alone(!next);
     telemetry.leases(next, why);
@@ -208,7 +225,7 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
       .then(() => {}, failed)
       .finally(() => {
         round = null;
-        if (asks.size > 0 && !closed) start(reportAsks);
+        if (asks.size > 0 && !closing) start(reportAsks);
       });
   };
 
@@ -221,8 +238,9 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
   };
 
   const connect = async (): Promise<void> => {
+    await deps.after;
     const made = await redisClient(sync, random);
-    if (closed) return made.disconnect();
+    if (closing) return made.disconnect();
     wire.connected(made);
     made.on('error', (cause) => {
       lastError = cause;
@@ -232,7 +250,7 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
     // Not all pods in the same moment.
     timers.push(
       setTimeout(() => {
-        if (!closed) timers.push(setInterval(tick, rhythm.tickMs).unref());
+        if (!closing) timers.push(setInterval(tick, rhythm.tickMs).unref());
       }, random() * rhythm.tickMs).unref(),
     );
   };
@@ -254,13 +272,12 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LeaseSync
       return up === true;
     },
     async close() {
-      if (closed) return;
+      closing = true;
       for (const timer of timers) clearInterval(timer);
       if (up === true) {
         await round;
         await exchangeAll(reports, book.report(reports, 0, clock()), true).catch(() => {});
       }
-      closed = true;
       wire.close();
     },
   };
