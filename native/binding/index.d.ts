@@ -517,12 +517,12 @@ export declare enum MeterSettled {
 export declare function metersOpen(name?: string | undefined | null): number
 
 /**
- * Closes those meters that would be the same if made anew.
+ * Lets go of those meters that would be the same if made anew; `leads`: only of those that nobody else holds.
  *
  * `entries`: `count` of them, each as `MeterSwept`.
  * Throws when the array is too short.
  */
-export declare function meterSweep(table: number, entries: Float64Array, count: number, nowMs: number): void
+export declare function meterSweep(table: number, entries: Float64Array, count: number, leads: boolean, nowMs: number): void
 
 /** The numbers of an entry of `meterSweep`. */
 export declare enum MeterSwept {

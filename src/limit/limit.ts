@@ -47,6 +47,8 @@ export interface LimiterDeps {
   readonly shared?: Shared;
   /** Told of each meter that is opened and that other workers share. */
   readonly onOpened?: (opened: Opened) => void;
+  /** Called, at most ten times a second, while there is no room for more meters though other workers may hold idle ones. */
+  readonly onFull?: () => void;
 }
 
 /** All limits and dollar budgets of a configuration. */
@@ -71,6 +73,8 @@ export interface Limiter {
   update(config: LimitsConfig): void;
   /** Takes part in a meter that another worker opened, so that it is seen, saved and leased here. */
   join(opened: Opened): void;
+  /** Lets go of meters that nobody uses, as another worker has no room for more. */
+  sweep(): void;
   /** The fullest of the meters in use. */
   fullest(max: number): LimitView[];
   /** Meters in use. */
@@ -85,7 +89,7 @@ const triesMax = 4;
 
 /** A limiter; its meters are opened as requests need them. */
 export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
-  const { estimator, telemetry, clock } = deps;
+  const { estimator, telemetry, clock, onOpened = () => {}, onFull = () => {} } = deps;
   const tableName = deps.shared?.name('limits');
   const table = meter.openTable(tableName);
   const leases = deps.leases ?? noLeases;
@@ -97,7 +101,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     deps.saved ?? [],
     shared,
     ({ name }) => telemetry.limit(name, 'overflow', ''),
-    tableName === undefined ? null : (deps.onOpened ?? (() => {})),
+    tableName === undefined ? null : { leads, opened: onOpened, full: onFull },
   );
   // Refusals that Redis may lift, and the meter to ask for.
   const liftable = new WeakMap<Refusal, { readonly scope: Scope; readonly cost: number }>();
@@ -209,8 +213,9 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     update: (config) => finder.update(config, clock()),
     join(opened) {
       const rule = finder.rule(opened);
-      if (rule !== null) scopes.join(rule, opened.place, clock());
+      if (rule !== null) scopes.join(rule, opened.place, opened.restored, clock());
     },
+    sweep: () => void scopes.sweep(clock()),
     fullest: (max) => fullest(views(lookMax), max),
     get scopes() {
       return scopes.size;

@@ -27,6 +27,18 @@ export interface Opened {
   readonly ruleId: string;
   readonly ofKey: OfKey | null;
   readonly place: MeterValues;
+  /** What the worker remembered of a dollar budget, and added to it, nano-dollars. */
+  readonly restored: number;
+}
+
+/** The other workers. Each opens the meters of its own requests; of one name there is one. */
+export interface Others {
+  /** This worker takes part in all meters, so that they are seen, saved and leased here. */
+  readonly leads: boolean;
+  /** A meter was opened that they share. */
+  opened(opened: Opened): void;
+  /** There is no room here for one more, but some that they hold may be idle. */
+  full(): void;
 }
 
 /** The meters of all rules. */
@@ -36,8 +48,13 @@ export interface Scopes {
   all(): Iterable<Scope>;
   /** The meters of a request under a rule, opened if needed. */
   of(rule: Rule, matter: Matter, nowMs: number): Scope[];
-  /** Takes part in a meter that another worker opened. */
-  join(rule: Rule, place: MeterValues, nowMs: number): void;
+  /**
+   * Takes part in a meter that another worker opened, even beyond the maximum: nobody else leases it or saves its budget.
+   * @param restored as in `Opened`
+   */
+  join(rule: Rule, place: MeterValues, restored: number, nowMs: number): void;
+  /** Lets go of idle meters among those checked longest ago; false: there are none. */
+  sweep(nowMs: number): boolean;
   /**
    * Closes the meters of rules that were removed or changed their shape. A removed dollar budget continues where it was
    * if it is added again within its window.
@@ -68,7 +85,7 @@ const overflowPlace: MeterValues = {
  * @param saved rows from before a restart; each is used when its meter is first opened
  * @param shared keeps the leases of meters that pods share
  * @param onOverflow called with the rule when a new value has to share a meter
- * @param onOpened called with each meter that other workers share, when it is opened; null: there are none
+ * @param others null: there are none
  */
 export function createScopes(
   table: number,
@@ -76,16 +93,17 @@ export function createScopes(
   saved: Iterable<SpentRow>,
   shared: SharedMeters,
   onOverflow: (rule: Rule) => void,
-  onOpened: ((opened: Opened) => void) | null = null,
+  others: Others | null = null,
 ): Scopes {
   // In the order of their last sweep, oldest first.
   const scopes = new Map<string, Scope>();
   const budgets = new Map<number, Scope>();
-  const restored = new Map<string, SpentRow>();
-  for (const row of saved) restored.set(`budget\0${row.budget}\0${row.place}`, row);
+  const remembered = new Map<string, SpentRow>();
+  for (const row of saved) remembered.set(`budget\0${row.budget}\0${row.place}`, row);
   // What removed dollar budgets had spent, until it is reported by `changed`.
   const ended = new Map<string, SpentRow>();
   const latecomers = createLatecomers();
+  const leads = others === null || others.leads;
   let noSweepUntilMs = 0;
 
   const forget = (key: string, { id }: Scope): void => {
@@ -96,20 +114,16 @@ export function createScopes(
 
   const open = (rule: Rule, place: MeterValues, key: string, nowMs: number): Scope => {
     const { algorithm, capacity, rate, softShare, calendar } = rule;
-    const name = onOpened === null ? undefined : `${rule.id}\0${rule.shape}\0${place.key}`;
+    const name = others === null ? undefined : `${rule.id}\0${rule.shape}\0${place.key}`;
     const { id, fresh } = openNamedMeter(name, table, algorithm.meter, capacity, rate, softShare, nowMs);
     const scope = { id, rule, place };
     scopes.set(key, scope);
-    if (fresh) onOpened?.({ ruleId: rule.id, ofKey: rule.ofKey, place });
     if (rule.shared) shared.open(scope, nowMs);
-    if (calendar === null) return scope;
-    budgets.set(id, scope);
-    const row = restored.get(key);
-    restored.delete(key);
-    if (row !== undefined && fresh) {
-      calendar.resume(row.window, nowMs);
-      if (row.window === calendar.window(nowMs)) meter.restore(table, id, row.window, row.nanoUsd);
-    }
+    if (calendar !== null) budgets.set(id, scope);
+    const restored = fresh ? resume(table, remembered, key, scope, 0, nowMs) : 0;
+    if (fresh) others?.opened({ ruleId: rule.id, ofKey: rule.ofKey, place, restored });
+    // The worker that opened it says what it has added; this one may know of more.
+    else if (!leads) remembered.delete(key);
     return scope;
   };
 
@@ -121,13 +135,12 @@ export function createScopes(
     meter.restore(table, id, window, 0);
     const nanoUsd = rule.shared ? shared.spent(id, nowMs) : rule.capacity - meter.left(table, id, nowMs);
     if (nanoUsd <= 0) return;
-    for (const rows of [restored, ended]) {
+    for (const rows of [remembered, ended]) {
       if (rows.size >= max) rows.delete(rows.keys().next().value ?? '');
       rows.set(key, { budget: rule.name, place: place.key, window, nanoUsd });
     }
   };
 
-  /** Closes idle meters among those checked longest ago; false: there are none. */
   const sweep = (nowMs: number): boolean => {
     const looked: (readonly [string, Scope])[] = [];
     for (const entry of scopes) {
@@ -135,7 +148,7 @@ export function createScopes(
       looked.push(entry);
     }
     const meters = looked.map(([, { id, rule }]) => ({ id, window: rule.calendar?.window(nowMs) ?? 0 }));
-    const gone = sweepMeters(table, meters, nowMs);
+    const gone = sweepMeters(table, meters, leads, nowMs);
     looked.forEach(([key, scope], i) => {
       forget(key, scope);
       if (gone[i] !== true) keepScope(key, scope);
@@ -152,12 +165,15 @@ export function createScopes(
     if (scopes.size < max) return true;
     if (nowMs < noSweepUntilMs) return false;
     if (sweep(nowMs)) return true;
+    others?.full();
     noSweepUntilMs = nowMs + sweepPauseMs;
     return false;
   };
 
-  const at = (rule: Rule, place: MeterValues, nowMs: number): Scope => {
-    const key = `${rule.id}\0${place.key}`;
+  const keyOf = (rule: Rule, place: MeterValues): string => `${rule.id}\0${place.key}`;
+  /** @param bounded false: there is always room */
+  const at = (rule: Rule, place: MeterValues, bounded: boolean, nowMs: number): Scope => {
+    const key = keyOf(rule, place);
     const known = scopes.get(key);
     if (known?.rule === rule) return known;
     if (known?.rule.shape === rule.shape) {
@@ -170,9 +186,9 @@ export function createScopes(
       forget(key, known);
       meter.close(table, known.id);
     }
-    if (place.key !== overflowPlace.key && !roomFor(nowMs)) {
+    if (bounded && place.key !== overflowPlace.key && !roomFor(nowMs)) {
       onOverflow(rule);
-      return at(rule, overflowPlace, nowMs);
+      return at(rule, overflowPlace, bounded, nowMs);
     }
     return open(rule, place, key, nowMs);
   };
@@ -183,11 +199,14 @@ export function createScopes(
     },
     all: () => scopes.values(),
     of(rule, matter, nowMs) {
-      const found = meterValuesOf(rule, matter).map((place) => at(rule, place, nowMs));
+      const found = meterValuesOf(rule, matter).map((place) => at(rule, place, true, nowMs));
       // Tags beyond the bound share one meter, which is checked once.
       return found.length === 1 ? found : [...new Set(found)];
     },
-    join: (rule, place, nowMs) => void at(rule, place, nowMs),
+    join(rule, place, already, nowMs) {
+      resume(table, remembered, keyOf(rule, place), at(rule, place, false, nowMs), already, nowMs);
+    },
+    sweep,
     keep(shapes, nowMs) {
       for (const [key, scope] of scopes) {
         const { id, shape } = scope.rule;
@@ -212,10 +231,35 @@ export function createScopes(
       };
       latecomers.tryAll(add, most - rows.length);
       for (const change of changedBudgets(table, most - rows.length))
-        if (!add(change) && onOpened !== null) latecomers.keep(change);
+        if (!add(change) && others !== null) latecomers.keep(change);
       return rows;
     },
   };
+}
+
+/**
+ * Continues a dollar budget where it was if its window is not over; gives what it had spent.
+ * @param remembered what budgets had spent, by the keys of their meters
+ * @param added what another worker has added to it
+ */
+function resume(
+  table: number,
+  remembered: Map<string, SpentRow>,
+  key: string,
+  { id, rule }: Scope,
+  added: number,
+  nowMs: number,
+): number {
+  const row = remembered.get(key);
+  remembered.delete(key);
+  const { calendar } = rule;
+  if (row === undefined || calendar === null) return 0;
+  calendar.resume(row.window, nowMs);
+  if (row.window !== calendar.window(nowMs)) return 0;
+  // Of what pods share the larger figure counts; otherwise it is added to what is there.
+  const missing = rule.shared ? row.nanoUsd : Math.max(0, row.nanoUsd - added);
+  meter.restore(table, id, row.window, missing);
+  return row.nanoUsd;
 }
 
 /** Changes of budgets that another worker has opened: they are known here once its message has come. */

@@ -179,13 +179,15 @@ export class SettleEntries {
 }
 
 /**
- * Closes the meters whose state equals that of a new one.
+ * Lets go of the meters whose state equals that of a new one.
  * @param meters ids and calendar windows (0: none)
- * @returns for each meter, whether it was closed
+ * @param leads only of those that no other thread holds
+ * @returns for each meter, whether it was let go
  */
 export function sweepMeters(
   table: number,
   meters: readonly { readonly id: number; readonly window: number }[],
+  leads: boolean,
   nowMs: number,
 ): boolean[] {
   const numbers = new Float64Array(meters.length * sweepSize);
@@ -193,7 +195,7 @@ export function sweepMeters(
     numbers[i * sweepSize + swept.Id] = id;
     numbers[i * sweepSize + swept.Window] = window;
   });
-  native.meterSweep(table, numbers, meters.length, nowMs);
+  native.meterSweep(table, numbers, meters.length, leads, nowMs);
   return meters.map((_, i) => numbers[i * sweepSize + swept.Id] === 1);
 }
 

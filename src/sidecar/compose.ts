@@ -180,6 +180,10 @@ export async function openRooms(
       // The first worker shows, saves and leases them.
       if (joining !== null) crew.tell({ kind: 'meter', opened: meter });
     },
+    onFull: () => {
+      // Others have no more than the meters of their own requests.
+      if (joining === null) crew.tell({ kind: 'sweep' });
+    },
   });
   const owners = createOwners(opened?.store ?? null, first.store.flushMs, (provider, id, tenant) =>
     pods.hints.made(provider, id, tenant),
@@ -197,7 +201,7 @@ export async function openRooms(
   });
   const { ratio, minPerSecond } = first.attempt.retryBudget;
   observer.nameLimits(settings.limitNames);
-  hearOthers(crew, { claimed, cache, pods, clock, limiter: joining === null ? limiter : null });
+  hearOthers(crew, { claimed, cache, pods, clock, limiter, leads: joining === null });
   return {
     world,
     metrics,
@@ -227,7 +231,7 @@ export async function openRooms(
   };
 }
 
-/** Takes in what other workers tell. @param on `limiter`: null: the first worker shows and saves meters */
+/** Takes in what other workers tell. @param on `leads`: this is the first worker, which shows and saves meters */
 function hearOthers(
   crew: Crew,
   on: {
@@ -235,7 +239,8 @@ function hearOthers(
     readonly cache: Cache;
     readonly pods: Pods;
     readonly clock: () => number;
-    readonly limiter: Limiter | null;
+    readonly limiter: Limiter;
+    readonly leads: boolean;
   },
 ): void {
   crew.hear((news) => {
@@ -243,7 +248,8 @@ function hearOthers(
     else if (news.kind === 'cache') on.cache.hear(news.news, news.ageMs, on.clock());
     else if (news.kind === 'hint') on.pods.hints.hear(news.news);
     else if (news.kind === 'lease') on.pods.hearLease(news.news);
-    else on.limiter?.join(news.opened);
+    else if (news.kind === 'sweep') on.limiter.sweep();
+    else if (on.leads) on.limiter.join(news.opened);
   });
 }
 

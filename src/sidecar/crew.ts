@@ -26,7 +26,9 @@ export type News =
   /** A cooldown, an object that a tenant made, or what only other pods want to know. */
   | { readonly kind: 'hint'; readonly news: HintNews }
   | { readonly kind: 'lease'; readonly news: LeaseNews }
-  | { readonly kind: 'meter'; readonly opened: Opened };
+  | { readonly kind: 'meter'; readonly opened: Opened }
+  /** The first worker has no room for more meters: idle ones are to be let go. */
+  | { readonly kind: 'sweep' };
 
 /** What a worker is started with. Cloned. */
 export interface Given {

@@ -112,17 +112,23 @@ pub fn meter_settle(table: u32, mut entries: Float64ArraySlice, count: u32, now_
     Ok(())
 }
 
-/// Closes those meters that would be the same if made anew.
+/// Lets go of those meters that would be the same if made anew; `leads`: only of those that nobody else holds.
 ///
 /// `entries`: `count` of them, each as `MeterSwept`.
 /// Throws when the array is too short.
 #[napi(catch_unwind)]
-pub fn meter_sweep(table: u32, mut entries: Float64ArraySlice, count: u32, now_ms: f64) -> Result<()> {
+pub fn meter_sweep(
+    table: u32,
+    mut entries: Float64ArraySlice,
+    count: u32,
+    leads: bool,
+    now_ms: f64,
+) -> Result<()> {
     let length = count as usize * SWEEP;
     require_room(entries.len(), length)?;
     // SAFETY: this is the only view, and no JavaScript runs until it is gone.
     let entries = unsafe { entries.as_mut() };
-    with(table, |meters| meters.sweep(&mut entries[..length], now_ms))
+    with(table, |meters| meters.sweep(&mut entries[..length], leads, now_ms))
 }
 
 /// What could be taken from a meter now; negative while in debt.

@@ -31,7 +31,7 @@ pub enum Settled {
 /// The numbers of an entry of `Meters::sweep`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Swept {
-    /// Of the meter; afterwards 1 if it is gone, else 0.
+    /// Of the meter; afterwards 1 if it was let go, else 0.
     Id,
     /// The calendar window's id.
     Window,

@@ -152,15 +152,17 @@ impl Meters {
         }
     }
 
-    /// Closes those meters that would be the same if made anew. An entry is as [`Swept`] says.
-    pub fn sweep(&mut self, entries: &mut [f64], now_ms: f64) {
+    /// Lets go of those meters that would be the same if made anew. `leads`: only of those that nobody else holds, since
+    /// what others use is seen, saved and leased here. An entry is as [`Swept`] says.
+    pub fn sweep(&mut self, entries: &mut [f64], leads: bool, now_ms: f64) {
         for entry in entries.chunks_exact_mut(SWEEP) {
             let [id, window] = *entry else { continue };
-            let idle = self.get(id).is_none_or(|meter| meter.idle(window, now_ms));
-            if idle {
+            let stays = leads && self.slot(id).is_some_and(|slot| slot.holders > 1);
+            let goes = !stays && self.get(id).is_none_or(|meter| meter.idle(window, now_ms));
+            if goes {
                 self.close(id);
             }
-            entry[Swept::Id as usize] = f64::from(u8::from(idle));
+            entry[Swept::Id as usize] = f64::from(u8::from(goes));
         }
     }
 
@@ -322,10 +324,10 @@ pub(crate) mod tests {
         let ids = [1.0, 2.0, 3.0].map(|_| open(&mut meters, Algorithm::Budget, 10.0));
         meters.admit(&mut entry(ids[1], 1.0, 0), 0.0, 0.0).unwrap();
         let mut entries: Vec<f64> = ids.iter().flat_map(|&id| [id, 1.0]).collect();
-        meters.sweep(&mut entries, 0.0);
+        meters.sweep(&mut entries, true, 0.0);
         assert_eq!([entries[0], entries[2], entries[4]], [1.0, 0.0, 1.0]);
         let mut later = [ids[1], 2.0];
-        meters.sweep(&mut later, 0.0);
+        meters.sweep(&mut later, true, 0.0);
         assert_eq!(later[0], 1.0);
         assert!(meters.get(ids[1]).is_none());
     }

@@ -82,9 +82,25 @@ mod tests {
         assert!(named(&mut meters, "others", 10.0) > id);
         assert!(meters.close(id) && meters.get(id).is_some());
         let mut idle = [id, 0.0];
-        meters.sweep(&mut idle, 1_000.0 * 1_000.0);
+        meters.sweep(&mut idle, true, 1_000.0 * 1_000.0);
         assert_eq!((idle[0], meters.get(id).is_none(), meters.close(id)), (1.0, true, false));
         assert!(named(&mut meters, "calls", 10.0) > 0.0);
+    }
+
+    #[test]
+    fn the_leader_keeps_what_others_hold() {
+        let mut meters = Meters::new();
+        let settings = Settings { capacity: 10.0, rate: 1.0, soft_share: 0.8 };
+        let meter = Meter::new(Algorithm::TokenBucket, settings, 0.0).unwrap();
+        let id = meters.open_named("calls", meter.clone(), settings, 0.0).unwrap();
+        assert_eq!(meters.open_named("calls", meter, settings, 0.0), Some(-id));
+        for (leads, goes, there) in
+            [(true, 0.0, true), (false, 1.0, true), (true, 1.0, false), (true, 1.0, false)]
+        {
+            let mut swept = [id, 0.0];
+            meters.sweep(&mut swept, leads, 0.0);
+            assert_eq!((swept[0], meters.get(id).is_some()), (goes, there));
+        }
     }
 
     #[test]
