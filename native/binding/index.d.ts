@@ -940,6 +940,7 @@ export declare namespace leaseSize {
 
 export declare namespace meterAsk {
   export const ALONE: number
+  export const HELD: number
   export const OBSERVED: number
   export const QUIET: number
   export const SPENT: number

@@ -3,7 +3,7 @@ import type { WindowName } from './settings.ts';
 
 /** The current window. It follows the monotonic clock, so that a jump of the time of day doesn't end a window. */
 export interface Calendar {
-  /** The window's id: when it began, Unix ms. @param nowMs monotonic ms */
+  /** The window's id: when it began, Unix ms, or later than that, as ids only rise. @param nowMs monotonic ms */
   window(nowMs: number): number;
   /** Ms until it ends; at least 1. @param nowMs monotonic ms */
   leftMs(nowMs: number): number;
@@ -32,17 +32,20 @@ export function createCalendar(kind: WindowName, timeZone: string, wallClock: ()
   // The window is ahead of the time of day, which is wrong, or was.
   let ahead = false;
 
-  const enter = (next: number, wallMs: number, nowMs: number): void => {
+  /** @param within a time in it */
+  const enter = (next: number, within: number, wallMs: number, nowMs: number): void => {
     window = next;
-    endsAt = windowStart(kind, zone, next, 1);
+    endsAt = windowStart(kind, zone, within, 1);
     endsMs = nowMs + Math.max(askAgainMs, endsAt - wallMs);
   };
   const current = (nowMs: number): void => {
     if (nowMs < endsMs) return;
     const wallMs = wallClock();
     const next = windowStart(kind, zone, wallMs, 0);
-    enter(ahead ? next : Math.max(window, next), wallMs, nowMs);
-    ahead = false;
+    ahead &&= next <= window;
+    // A budget that is in a window enters none before it.
+    if (ahead) enter(window + 1, next, wallMs, nowMs);
+    else enter(Math.max(window, next), Math.max(window, next), wallMs, nowMs);
   };
 
   return {
@@ -61,7 +64,7 @@ export function createCalendar(kind: WindowName, timeZone: string, wallClock: ()
       current(nowMs);
       if (earlier <= window) return;
       ahead = earlier > endsAt;
-      enter(earlier, wallClock(), nowMs);
+      enter(earlier, earlier, wallClock(), nowMs);
       // For as long as one window, no money is given out twice; then the clock counts, whatever it says.
       if (ahead) endsMs = nowMs + (endsAt - earlier);
     },

@@ -79,8 +79,12 @@ const noHolds: readonly number[] = [];
 const asks = new AskEntries();
 const ends = new SettleEntries();
 
-/** What is reserved later than the request's own entries is told to nobody but by a refusal. */
-const flagsOf = ({ observed }: Rule): number => meterAsk.quiet | (observed ? meterAsk.observed : 0);
+/**
+ * What is reserved later than the request's own entries is told to nobody but by a refusal, and belongs to the window that
+ * the request was admitted in.
+ */
+const flagsOf = ({ observed }: Rule): number =>
+  meterAsk.quiet | meterAsk.held | (observed ? meterAsk.observed : 0);
 
 /** The permit of a request that limits apply to. */
 export class HeldPermit implements Permit {

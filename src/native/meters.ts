@@ -39,13 +39,14 @@ export type MeterAlgorithm = (typeof MeterAlgorithm)[keyof typeof MeterAlgorithm
 /**
  * Flags of an entry passed to `AskEntries.ask`. `observed`: report only, never refuse; `spent`: used up at once, so it is
  * never settled; `quiet`: no reply follows that could announce the crossed soft limit; `alone`: decided as if Redis were
- * gone.
+ * gone; `held`: adds to what is held of its window, which costs nothing once that is over.
  */
 export const meterAsk = {
   observed: native.meterAsk.OBSERVED,
   spent: native.meterAsk.SPENT,
   quiet: native.meterAsk.QUIET,
   alone: native.meterAsk.ALONE,
+  held: native.meterAsk.HELD,
 };
 
 /**
@@ -119,7 +120,7 @@ export class AskEntries {
   cost(i: number): number {
     return this.#numbers[i * askSize + asked.Cost] as number;
   }
-  /** Calendar window of an entry; 0: none. */
+  /** Calendar window that an entry is charged to; 0: none. */
   window(i: number): number {
     return this.#numbers[i * askSize + asked.Window] as number;
   }

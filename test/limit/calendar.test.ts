@@ -125,6 +125,19 @@ describe('the current window', () => {
     calendar.resume(saved, time.nowMs);
     expect([calendar.window(time.nowMs), calendar.leftMs(time.nowMs)]).toEqual([saved, 60 * 60_000]);
     expect(calendar.window(time.nowMs + 60 * 60_000 - 1)).toBe(saved);
-    expect(calendar.window(time.nowMs + 60 * 60_000)).toBe(at('1970-01-01T00:00:00Z'));
+    // Ids go on to rise, as a budget that is in a window enters none before it.
+    time.nowMs += 60 * 60_000;
+    expect([calendar.window(time.nowMs), calendar.leftMs(time.nowMs)]).toEqual([saved + 1, 50 * 60_000]);
+    expect(calendar.endsAt).toBe(at('1970-01-01T02:00:00Z'));
+    time.nowMs += 50 * 60_000;
+    expect([calendar.window(time.nowMs), calendar.leftMs(time.nowMs)]).toEqual([saved + 2, 60 * 60_000]);
+    // The clock is right again.
+    time.aheadMs = saved + hourMs - time.nowMs;
+    expect(calendar.window(time.nowMs + hourMs - 1)).toBe(saved + 2);
+    time.nowMs += hourMs;
+    expect([calendar.window(time.nowMs), calendar.leftMs(time.nowMs)]).toEqual([
+      saved + 2 * hourMs,
+      60 * 60_000,
+    ]);
   });
 });

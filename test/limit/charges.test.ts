@@ -180,6 +180,19 @@ describe('streams that exceed their reservation', () => {
     expect(says()).toBe('l');
   });
 
+  test('go on to belong to the window they began in', () => {
+    const { admit, time, limiter } = stage({
+      budgets: [{ name: 'b', usd: 300_000e-9, window: 'day', onHardEnd: 'stop' }],
+    });
+    const permit = granted(admit());
+    time.nowMs += 86_400_000;
+    time.wallMs += 86_400_000;
+    granted(admit()).settle(used(0, 100), 100_000);
+    expect(permit.stream(1000)).toBe('go');
+    permit.settle(used(0, 1000), 1_000_000);
+    expect(limiter.view().map(({ used: usd }) => usd)).toEqual([100_000e-9]);
+  });
+
   test('with a dollar budget', () => {
     const { admit } = stage({
       budgets: [{ name: 'b', usd: 300_000e-9, window: 'day', onHardEnd: 'stop' }],

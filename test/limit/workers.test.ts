@@ -10,6 +10,7 @@ import { sampleAsking, sampleIdentity, samplePlan, sampleRequest } from '../supp
 
 type Config = Parameters<typeof configSchema.parse>[0];
 
+const hourMs = 3_600_000;
 let crews = 0;
 
 /** @param saved of budgets, from before a restart */
@@ -115,4 +116,20 @@ test('the first worker keeps what others use, and takes part in it beyond the ma
   second.sweep();
   granted(admit(first, 'e'));
   expect(seen()).toEqual(['user "e"']);
+});
+
+test('a worker whose calendar lags behind spends of the window that the other has begun', () => {
+  const { first, second, time, wall, hear, admit } = pair({ budgets: budgets(1) });
+  // The clock is set back before the second worker looks at it.
+  granted(admit(first));
+  wall[1] = -500;
+  granted(admit(second));
+  hear();
+  time.nowMs = hourMs + 100;
+  granted(admit(first)).settle(null, 0);
+  const [spent = 0] = rowsOf(first.changed(10));
+  const late = granted(admit(second));
+  expect(rowsOf(first.changed(10))).toEqual([2 * spent]);
+  late.settle(null, 0);
+  expect(rowsOf(first.changed(10))).toEqual([2 * spent]);
 });

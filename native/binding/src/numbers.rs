@@ -179,7 +179,7 @@ constants!(
 );
 constants!(reply_size, "replySize", sidegate_core::reply::registers { REGISTERS });
 constants!(scanner_call, "scannerCall", crate::scanner::call { PASS, OUTPUT, EVENT });
-constants!(meter_ask, "meterAsk", sidegate_core::limits::entry::ask { OBSERVED, SPENT, QUIET, ALONE });
+constants!(meter_ask, "meterAsk", sidegate_core::limits::entry::ask { OBSERVED, SPENT, QUIET, ALONE, HELD });
 constants!(
     meter_told,
     "meterTold",

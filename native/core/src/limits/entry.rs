@@ -7,7 +7,7 @@ pub enum Asked {
     Id,
     /// In the meter's unit. In the entry that refuses, afterwards: the ms to wait, -1 for ever.
     Cost,
-    /// The calendar window's id.
+    /// The calendar window's id; afterwards of the one it is charged to.
     Window,
     /// The ms until that ends; afterwards what is left.
     Left,
@@ -67,6 +67,8 @@ pub mod ask {
     pub const QUIET: u32 = 16;
     /// Decided as if Redis were gone. Not a bit of [`told`] either.
     pub const ALONE: u32 = 32;
+    /// It adds to what is held of its window, which costs nothing once that is over. Not a bit of [`told`] either.
+    pub const HELD: u32 = 64;
 }
 
 /// Bits of an entry's flags, out.

@@ -128,6 +128,16 @@ impl Meter {
         }
     }
 
+    /// The window of the calendar that a new request is charged to: a thread whose calendar lags behind another's would
+    /// spend for free what is over.
+    pub fn window(&self, window: f64) -> f64 {
+        match (&self.kind, &self.lease) {
+            (Kind::Budget(_), Some(lease)) => window.max(lease.window()),
+            (Kind::Budget(budget), None) => window.max(budget.window()),
+            _ => window,
+        }
+    }
+
     /// Whether the meter equals a new one, so that nothing is lost by closing it.
     pub fn idle(&mut self, window: f64, now_ms: f64) -> bool {
         if let Some(lease) = &mut self.lease {
@@ -248,6 +258,20 @@ mod tests {
         assert_eq!(budget.ask(10.0, next, false, 0.0), Decision::Go(0.0));
         assert!(!budget.take(1.0, false, next, 0.0));
         assert!(!budget.take_warning());
+    }
+
+    #[test]
+    fn a_calendar_that_lags_behind_spends_of_the_window_that_has_begun() {
+        for shared in [false, true] {
+            let mut budget = meter(Algorithm::Budget);
+            if shared {
+                budget.share(1.0, 1.0, 1.0, 0.0).unwrap();
+            }
+            assert_eq!(budget.window(1.0), 1.0);
+            budget.restore(2.0, 4.0);
+            assert_eq!((budget.window(1.0), budget.window(3.0)), (2.0, 3.0));
+        }
+        assert_eq!(meter(Algorithm::TokenBucket).window(0.0), 0.0);
     }
 
     #[test]

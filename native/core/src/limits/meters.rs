@@ -83,6 +83,8 @@ impl Meters {
             let [id, cost, window, left_ms, flags] = *entry else { continue };
             let alone = self.is_alone(flags);
             let meter = self.get(id).ok_or(Fault::Unknown(number))?;
+            let window = if flags as u32 & ask::HELD == 0 { meter.window(window) } else { window };
+            entry[Asked::Window as usize] = window;
             if cost.is_nan() || cost < 0.0 {
                 return Err(Fault::BadCost(number));
             }
@@ -286,6 +288,19 @@ pub(crate) mod tests {
         let outcomes = [0, ask::ALONE, 0, ask::ALONE]
             .map(|flags| meters.admit(&mut entry(id, 4.0, flags | ask::SPENT), 0.0, 0.0));
         assert_eq!(outcomes, [Ok(-1.0), Ok(0.0), Ok(-1.0), Ok(-1.0)]);
+    }
+
+    #[test]
+    fn only_what_is_held_of_a_window_that_is_over_costs_nothing() {
+        let mut meters = Meters::new();
+        let id = open(&mut meters, Algorithm::Budget, 10.0);
+        assert!(meters.restore(id, 2.0, 4.0));
+        let mut late = entry(id, 3.0, 0);
+        assert_eq!((meters.admit(&mut late, 0.0, 0.0), late[2], late[3]), (Ok(0.0), 2.0, 3.0));
+        meters.settle(&mut [id, 3.0, 1.0, late[2]], 0.0);
+        let mut more = entry(id, 9.0, ask::HELD);
+        assert_eq!((meters.admit(&mut more, 0.0, 0.0), more[2], more[3]), (Ok(0.0), 1.0, 5.0));
+        assert_eq!(meters.admit(&mut entry(id, 6.0, 0), 0.0, 0.0), Ok(-1.0));
     }
 
     #[test]
