@@ -103,3 +103,23 @@ fn a_limit_that_a_large_request_keeps_from_being_sliced_is_asked_by_all() {
     assert!(lease.asks(1.0, 1100.0));
     assert!(!lease.urgent);
 }
+
+#[test]
+fn what_is_paced_comes_to_rest() {
+    let mut lease = Lease::new(Terms { paced: true, ..TERMS }, 0.0);
+    for second in 1_u32..=3 {
+        let now_ms = f64::from(second) * 1000.0;
+        lease.asked(10.0, now_ms);
+        lease.take(10.0, true, now_ms);
+        assert!(!lease.urgent);
+        granted(&mut lease, 0.0, now_ms);
+        lease.settle(10.0, 7.0);
+        // Of what was used before the last report nothing is told any more.
+        assert_eq!(lease.spent(), 7.0);
+    }
+    let report = lease.report(0.0, 2000.0, 7000.0);
+    assert_eq!((report.used, report.acked, report.want), (21.0, 21.0, 0.0));
+    granted(&mut lease, 0.0, 7000.0);
+    assert!(lease.at_rest(7000.0) && lease.idle());
+    assert_eq!((lease.spent(), lease.held(7000.0)), (0.0, 0.0));
+}

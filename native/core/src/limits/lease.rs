@@ -211,9 +211,10 @@ impl Lease {
         cost * FEW <= self.terms.fair
     }
 
-    /// Whether it is sliced for requests of late and this one: a large one leaves nothing to lease to others.
+    /// Whether it is sliced for requests of late and this one: a large one leaves nothing to lease to others. What is
+    /// paced is not leased at all.
     fn sliced(&self, cost: f64) -> bool {
-        self.sliceable(cost.max(self.demand.largest).max(self.demand.largest_new))
+        !self.terms.paced && self.sliceable(cost.max(self.demand.largest).max(self.demand.largest_new))
     }
 
     /// Whether Redis is to be asked for a cost: the limit is not sliced, and may have it.
@@ -300,11 +301,14 @@ impl Lease {
         let keep = self.reserved + credit.clamp(0.0, spare);
         self.hold = keep + self.unreported();
         self.urgent = false;
+        if self.terms.paced {
+            // Redis keeps no account of it: what was used is nobody's business any more.
+            self.acked = self.used;
+        }
         let decayed = self.terms.supply * (now_ms - self.told_ms).max(0.0) / 1000.0;
-        let paced_used = if self.terms.paced { self.acked } else { self.used };
         Report {
             window: self.window,
-            used: paced_used,
+            used: self.used,
             acked: self.acked,
             reserved: self.reserved,
             keep: if self.terms.paced { 0.0 } else { keep },

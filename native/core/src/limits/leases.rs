@@ -133,8 +133,9 @@ impl Meters {
         let alone = self.alone;
         let Some(meter) = self.get(id) else { return false };
         let left = meter.left(alone, now_ms);
+        let spent = meter.spent(now_ms);
         let Some(lease) = meter.lease() else { return false };
-        *out = [lease.spent(), left, lease.held(now_ms), lease.leased(), lease.frees_ms(now_ms)];
+        *out = [spent, left, lease.held(now_ms), lease.leased(), lease.frees_ms(now_ms)];
         true
     }
 

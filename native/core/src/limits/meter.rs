@@ -128,6 +128,15 @@ impl Meter {
         }
     }
 
+    /// What was used, without what is reserved: by all pods where they share it, as far as this one knows; of what is
+    /// paced, here.
+    pub fn spent(&mut self, now_ms: f64) -> f64 {
+        match &self.lease {
+            Some(lease) if !lease.terms().paced => lease.spent(),
+            _ => self.kind.spent(now_ms),
+        }
+    }
+
     /// The window of the calendar that a new request is charged to: a thread whose calendar lags behind another's would
     /// spend for free what is over.
     pub fn window(&self, window: f64) -> f64 {
@@ -149,7 +158,8 @@ impl Meter {
                 return false;
             }
         }
-        self.kind.idle(window, now_ms) || self.lease.is_some()
+        // What is paced has its queue here; of all else what was used is in Redis.
+        self.kind.idle(window, now_ms) || self.lease.as_ref().is_some_and(|lease| !lease.terms().paced)
     }
 
     /// Of a budget: the window it is in, and what is spent or reserved there. `None` before its first window.
@@ -187,11 +197,11 @@ impl Meter {
     /// Adopts an answer of Redis, as [`Lease::grant`].
     pub fn grant(&mut self, grant: Grant, wanted: f64, now_ms: f64) {
         let Some(lease) = &mut self.lease else { return };
-        let before = lease.terms().share;
         lease.grant(grant, wanted, now_ms);
         let Terms { share, capacity, .. } = lease.terms();
-        // Small changes are not worth it: what is left is confined anyway when Redis goes.
-        if (share - before).abs() > before * 0.02 {
+        let applied = self.kind.capacity() / capacity;
+        // Small changes are not worth it, but as they add up: what is left is confined anyway when Redis goes.
+        if (share - applied).abs() > applied * 0.02 {
             let _ = self.kind.set(capacity * share, self.settings.rate * share, now_ms);
         }
     }
@@ -200,8 +210,7 @@ impl Meter {
     fn warn(&mut self, now_ms: f64) -> bool {
         let used = match &self.lease {
             Some(lease) if self.kind.in_flight() => lease.spent().max(lease.committed()),
-            Some(lease) if !lease.terms().paced => lease.spent(),
-            _ => self.kind.spent(now_ms),
+            _ => self.spent(now_ms),
         };
         let shared = self.lease.as_ref().is_some_and(|lease| !lease.terms().paced);
         let capacity = if shared { self.settings.capacity } else { self.kind.capacity() };
@@ -258,6 +267,51 @@ mod tests {
         assert_eq!(budget.ask(10.0, next, false, 0.0), Decision::Go(0.0));
         assert!(!budget.take(1.0, false, next, 0.0));
         assert!(!budget.take_warning());
+    }
+
+    /// Redis' answer to a report.
+    fn grant(share: f64, used: f64) -> Grant {
+        Grant {
+            window: 0.0,
+            used,
+            hold: 0.0,
+            until_ms: 3000.0,
+            pool: 10.0,
+            shared_used: 0.0,
+            leased: 0.0,
+            frees_ms: 0.0,
+            share,
+            fair: 5.0,
+            advance: 0.5,
+        }
+    }
+
+    #[test]
+    fn a_share_that_drifts_reaches_the_meter() {
+        let mut bucket = meter(Algorithm::LeakyBucket);
+        bucket.share(0.5, 0.5, 0.5, 0.0).unwrap();
+        bucket.grant(grant(0.505, 0.0), 0.0, 0.0);
+        assert_eq!(bucket.left(false, 0.0), 5.0);
+        for step in 2_u32..=50 {
+            bucket.grant(grant(0.5 + 0.005 * f64::from(step), 0.0), 0.0, 0.0);
+        }
+        let left = bucket.left(false, 0.0);
+        assert!((7.35..=7.5).contains(&left), "{left}");
+    }
+
+    #[test]
+    fn what_is_paced_is_idle_once_its_queue_has_run_out() {
+        let mut bucket = meter(Algorithm::LeakyBucket);
+        bucket.share(0.5, 0.5, 0.5, 0.0).unwrap();
+        assert!(bucket.take(5.0, false, SPAN, 0.0));
+        assert!(!bucket.idle(0.0, 0.0));
+        let report = bucket.lease().unwrap().report(0.0, 2000.0, 1000.0);
+        bucket.grant(grant(0.5, report.used), report.want, 1000.0);
+        assert!(bucket.lease().unwrap().at_rest(4000.0));
+        // It runs out at the pod's share of the rate.
+        assert_eq!(bucket.spent(4000.0), 3.0);
+        assert!(!bucket.idle(0.0, 4000.0));
+        assert!(bucket.idle(0.0, 10_000.0));
     }
 
     #[test]
