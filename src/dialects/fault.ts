@@ -36,9 +36,10 @@ export interface ProviderFault {
 
 /** The words by which the errors of one dialect are told apart. */
 export interface FaultWords {
+  /** Of a spent quota, at 403 and 429. */
   readonly quota: RegExp;
-  /** Statuses at which the words for a spent quota count, besides 403 and 429. */
-  readonly quotaAt?: readonly number[];
+  /** The whole type or message of a 400 for a spent quota: its other words may be the client's. Undefined: there is none. */
+  readonly spent?: RegExp;
   readonly context: RegExp;
   readonly policy: RegExp;
 }
@@ -50,27 +51,42 @@ const modelWords = /\bmodels?\b|\bmodel_/i;
 
 /** Meaning of an error by its status and the words of its body. */
 export function faultKind(status: number, text: string, words: FaultWords): FaultKind {
-  const { quota, quotaAt = [], context, policy } = words;
-  if ((status === 403 || status === 429 || quotaAt.includes(status)) && quota.test(text)) return 'quota';
+  const { quota, spent, context, policy } = words;
   switch (status) {
     case 401:
       return 'credential';
     case 402:
       return 'quota';
     case 403:
+      // First, since such an error quotes the prompt, which may name a quota.
       if (moderationWords.test(text) || policy.test(text)) return 'content_policy';
+      if (quota.test(text)) return 'quota';
       return modelWords.test(text) ? 'rejected' : 'forbidden';
     case 408:
       return 'server';
     case 429:
-      return 'rate_limited';
+      return quota.test(text) ? 'quota' : 'rate_limited';
     case 400:
     case 413:
     case 422:
+      if (status === 400 && spent !== undefined && isSpent(text, spent)) return 'quota';
       return context.test(text) ? 'context_window' : policy.test(text) ? 'content_policy' : 'rejected';
     default:
       return status >= 500 ? 'server' : status >= 400 ? 'rejected' : 'unexpected';
   }
+}
+
+/** The type and the message of an error; empty if it states none. */
+function wordsIn(text: string): { readonly type: string; readonly message: string } {
+  const json = parseJson(text);
+  const whole = objectOf(Array.isArray(json) ? json[0] : json);
+  const error = isObject(whole.error) ? whole.error : whole;
+  return { type: textOf(error.type) ?? '', message: textOf(error.message) ?? '' };
+}
+
+function isSpent(text: string, spent: RegExp): boolean {
+  const { type, message } = wordsIn(text);
+  return spent.test(type) || spent.test(message);
 }
 
 /** Bytes of an error body whose words are read. */
@@ -86,21 +102,23 @@ export function readFault(
 ): ProviderFault {
   const text = body.toString('utf8', 0, wordsMaxBytes);
   const kind = faultKind(status, text, words);
-  return { kind, retryAfterMs: waitOf(kind, headers, text, wallMs) };
+  return { kind, retryAfterMs: waitOf(status, kind, headers, text, wallMs) };
 }
 
 /** How long to wait after an error, in ms; null: the provider doesn't say. */
 export function waitOf(
+  status: number,
   kind: FaultKind,
   headers: IncomingHttpHeaders,
   text: string,
   wallMs: number,
 ): number | null {
   // The words of a refused request may be the client's.
-  if (kind === 'rejected' || kind === 'context_window' || kind === 'content_policy')
+  if (status === 400 || kind === 'rejected' || kind === 'context_window' || kind === 'content_policy')
     return retryAfterMs(headers, wallMs);
+  const said = status === 403 ? wordsIn(text).message : text;
   // The reset of a rate limit says nothing about when a quota is topped up, or a server is well.
-  return waitMs(headers, text, wallMs, kind === 'rate_limited');
+  return waitMs(headers, said, wallMs, kind === 'rate_limited');
 }
 
 /** Codes and types of errors that blame the request, the account or the key → the status that they stand for. */

@@ -2,7 +2,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { dialects } from '../../src/dialects/index.ts';
 import { ask } from '../support/client.ts';
-import { openaiWire } from '../support/replies.ts';
+import { anthropicWire, openaiWire } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
 import { answers, type Call, type Script, startUpstream } from '../support/upstream.ts';
 
@@ -202,6 +202,69 @@ describe.each(Object.keys(dialects) as (keyof typeof dialects)[])('item 2: %s bl
   ])('%s', (_, status, body, kind) => {
     const { fault } = dialects[name];
     expect(fault(status, {}, Buffer.from(JSON.stringify(body)), 0).kind).toBe(kind);
+  });
+});
+
+describe('words of the client’s own in an error of its request', () => {
+  const says = 'Your credit balance is too low. spend limit insufficient_quota. Please try again in 1h';
+  const refused = (message: string) => ({ type: 'error', error: { type: 'invalid_request_error', message } });
+  const all = Object.keys(dialects) as (keyof typeof dialects)[];
+
+  test.each<[string, number, unknown, string]>([
+    ['an unknown field’s name', 400, refused(`${says}: Extra inputs are not permitted`), 'rejected'],
+    ['a field’s value', 400, refused(`max_tokens: ${says} is no integer`), 'rejected'],
+    ['a list of fields', 422, { detail: [{ loc: ['body', says], msg: 'not permitted' }] }, 'rejected'],
+    [
+      'a prompt that is flagged',
+      403,
+      { error: { code: 403, message: 'Flagged', metadata: { flagged_input: says } } },
+      'content_policy',
+    ],
+  ])('%s: no quota is spent, and nobody waits', (_, status, body, kind) => {
+    for (const name of all) {
+      const fault = dialects[name].fault(status, {}, Buffer.from(JSON.stringify(body)), 0);
+      expect([name, fault]).toEqual([name, { kind, retryAfterMs: null }]);
+    }
+  });
+
+  test.each<[number, string, string, number | null]>([
+    [400, 'invalid_request_error', 'Your credit balance is too low to access the Anthropic API.', null],
+    [
+      400,
+      'invalid_request_error',
+      'You have reached your specified API usage limits. You will regain access on 2026-01-01 at 00:00 UTC.',
+      null,
+    ],
+    [400, 'billing_error', 'Please try again in 2m: your plan has ended.', null],
+    [403, 'permission_error', 'Your credit balance is too low. Please try again in 2m.', 120_000],
+  ])('Anthropic’s %i %s is still a spent quota: %s', (status, type, message, retryAfterMs) => {
+    const body = { type: 'error', error: { type, message, quoted: 'try again in 1h' } };
+    expect(dialects.anthropic.fault(status, {}, Buffer.from(JSON.stringify(body)), 0)).toEqual({
+      kind: 'quota',
+      retryAfterMs,
+    });
+  });
+
+  test('one request takes no model away from others', async () => {
+    const quotes: Script = (call) => {
+      const [unknown] = Object.keys(call.json as object).filter((name) => name.startsWith('spend'));
+      if (unknown === undefined) return answers(anthropicWire, 'good')(call);
+      call.whole(400, json, JSON.stringify(refused(`${unknown}: Extra inputs are not permitted`)));
+    };
+    const upstream = await startUpstream(quotes);
+    const sidecar = await startTestSidecar({
+      providers: { a: { dialect: 'anthropic', baseUrl: upstream.baseUrl, apiKeys: ['k1', 'k2'] } },
+      routes: [{ model: '*', targets: [{ provider: 'a' }] }],
+    });
+    onTestFinished(async () => {
+      await sidecar.stop();
+      await upstream.close();
+    });
+    const post = async (more: object) =>
+      (await ask(sidecar.url, anthropicWire.path, { body: anthropicWire.request('hi', { ...more }) })).status;
+    expect(await post({ 'spend limit try again in 1h': 1 })).toBe(400);
+    expect(upstream.calls).toHaveLength(1);
+    expect(await post({})).toBe(200);
   });
 });
 

@@ -45,10 +45,14 @@ function encode(
   };
 }
 
-/** A spent credit balance is a 400 or 403 with a message, a spend limit a 429. */
+/**
+ * A spent credit balance is a 400 or 403 with a message, a spend limit a 429. A 400 for an unknown field begins with the
+ * name that the client gave it, and a colon.
+ */
 const words: FaultWords = {
   quota: /credit balance is too low|billing_error|spend limit|spend_limit|usage limits/,
-  quotaAt: [400],
+  spent:
+    /^(?:billing_error$|(?!.*: )(?:Your credit balance is too low|You have reached your specified .{0,40}usage limits))/s,
   context: /prompt is too long|exceed context limit|exceeds? the context window/,
   policy: /content filtering policy|blocked by (?:our |the )?(?:content|usage) polic/i,
 };

@@ -70,5 +70,5 @@ export function fault(
   let kind = named ?? faultKind(status, text, words);
   if (named === 'forbidden' && modelWords.test(text)) kind = 'rejected';
   else if (named === 'rate_limited' && words.quota.test(text)) kind = 'quota';
-  return { kind, retryAfterMs: waitOf(kind, headers, text, wallMs) };
+  return { kind, retryAfterMs: waitOf(status, kind, headers, text, wallMs) };
 }
