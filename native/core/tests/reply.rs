@@ -88,6 +88,20 @@ fn openai_finishes_and_the_highest_wins() {
 }
 
 #[test]
+fn no_reason_yet_is_no_end() {
+    let long = format!(r#""finish_reason":"{}""#, "x".repeat(300));
+    assert_eq!(choice(&long).finish, Finish::Other);
+    for (inside, dialect) in [
+        (r#"{"choices":[{"finish_reason":""}]}"#, Dialect::OpenAi),
+        (r#"{"type":"message_delta","delta":{"stop_reason":""}}"#, Dialect::Anthropic),
+        (r#"{"candidates":[{"finishReason":""}]}"#, Dialect::Gemini),
+        (r#"{"candidates":[{"finishReason":"FINISH_REASON_UNSPECIFIED"}]}"#, Dialect::Gemini),
+    ] {
+        assert_eq!(read(inside, dialect).unwrap().finish, Finish::None, "{inside}");
+    }
+}
+
+#[test]
 fn openai_usage_is_read() {
     let usage = |input, output, cached| Usage { input, output, cached, ..Usage::default() };
     let read = |document: &str| {

@@ -131,7 +131,7 @@ impl AnthropicReader {
 
     fn stop_reason(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         if let (Key::StopReason, Token::String(text)) = (key, token) {
-            let reason = source.word(text);
+            let Some(reason) = source.reason(text) else { return };
             self.reading.refusal |= reason == "refusal";
             self.reading.finish = Finish::named(reason);
         }

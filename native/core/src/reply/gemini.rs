@@ -57,9 +57,10 @@ impl Reader for GeminiReader {
                 self.reading.service = Some(Service::named(source.word(text)));
             }
             (Place::Candidate, Token::String(text)) if key == Key::GeminiFinishReason => {
-                let word = source.word(text);
-                self.reading.error |= Finish::is_failure(word);
-                self.finish(Finish::named(word));
+                if let Some(word) = source.reason(text) {
+                    self.reading.error |= Finish::is_failure(word);
+                    self.finish(Finish::named(word));
+                }
             }
             // A blocked prompt has no candidates and no other finish reason.
             (Place::Feedback, Token::String(_)) if key == Key::BlockReason => self.finish(Finish::Filter),

@@ -115,7 +115,7 @@ impl OpenAiReader {
     fn choice(&mut self, key: Key, text: Text, source: &mut Source<'_>) {
         match key {
             Key::FinishReason => {
-                let word = source.word(text);
+                let Some(word) = source.reason(text) else { return };
                 self.reading.error |= Finish::is_failure(word);
                 let finish = Finish::named(word);
                 self.reading.finish = self.reading.finish.max(finish);

@@ -252,6 +252,15 @@ impl<'d> Source<'d> {
         }
     }
 
+    /// Why generation ended, as a word to compare; `None` where it says that it goes on: LocalAI and older versions
+    /// of Ollama put an empty reason into every chunk.
+    pub fn reason(&mut self, text: Text) -> Option<&str> {
+        if text.start == text.end {
+            return None;
+        }
+        Some(self.word(text)).filter(|&word| word != "FINISH_REASON_UNSPECIFIED")
+    }
+
     /// Keeps a string of the reply's text, if it is wanted.
     pub fn keep(&mut self, text: Text) {
         let Some(kept) = &mut self.kept else { return };
