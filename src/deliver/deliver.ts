@@ -137,7 +137,7 @@ export function deliverAnswer(
   if (passedOver !== '') headers.push('x-sidegate-passed-over', headerText(passedOver));
   addProviderHeaders(answer, across, passage, headers);
   if (answer.kind === 'stream' && mustFilter(answer.target.provider, passage)) {
-    answer.stream.close();
+    answer.stream.stop();
     return passage.refuse(unread);
   }
   if (answer.kind === 'stream') {
