@@ -69,6 +69,14 @@ describe('the official SDKs against the simulated Azure', () => {
     expect(data).toHaveLength(2);
   });
 
+  test.each(['v1', 'deployments'])('what is beside chat: %s', async (name) => {
+    const model = `${name}/artist`;
+    const { data } = await openai.images.generate({ model, prompt: 'A fish', response_format: 'b64_json' });
+    expect(data).toHaveLength(1);
+    const speech = await openai.audio.speech.create({ model, voice: 'alloy', input: 'Hello' });
+    expect((await speech.arrayBuffer()).byteLength).toBeGreaterThan(0);
+  });
+
   test('content filter results reach an app of the same dialect', async () => {
     const model = 'v1/my-own-name';
     const whole = await openai.chat.completions.create({ model, messages });

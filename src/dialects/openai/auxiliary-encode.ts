@@ -7,6 +7,7 @@ import { edit, renameModel } from '../edit.ts';
 import type { ReplyReading } from '../reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
 import { bytesReading, jsonReading, textReading, wholeReading } from './auxiliary-reading.ts';
+import { deploymentOf } from './write-request.ts';
 
 const speechReading = bytesReading('speech');
 
@@ -21,7 +22,7 @@ export function encodeAuxiliary(
 ): UpstreamRequest {
   const form = request.form !== undefined;
   return {
-    path: to.basePath + endpoint.upstreamPath,
+    path: to.basePath + deploymentOf(to) + endpoint.upstreamPath,
     headers: sent,
     body: withModel(request, to.model),
     reading: readingOf(traits, request),
