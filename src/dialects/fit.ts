@@ -77,3 +77,11 @@ export function withoutRefused(request: ChatRequest, to: Destination, notes: Not
   }
   return Object.keys(left).length === 0 ? request : { ...request, ...left };
 }
+
+/** The request without a choice of tools if there are none, which providers refuse: all may have been left out. */
+export function withoutVainChoice(request: ChatRequest, notes: Notes): ChatRequest {
+  const { names, tools, toolChoice } = request;
+  if (toolChoice === null || tools.length > 0) return request;
+  if (toolChoice.kind !== 'auto' && toolChoice.kind !== 'none') noteDropped(notes, names.toolChoice);
+  return { ...request, toolChoice: null };
+}

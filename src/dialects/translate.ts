@@ -8,7 +8,7 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { type ChatRequest, chatFields, copyNotes, createNotes, type Notes, noteDropped } from './chat.ts';
 import type { ReplyContext } from './chat-reply.ts';
 import type { Dialect } from './dialect.ts';
-import { withJsonInWords, withoutRefused } from './fit.ts';
+import { withJsonInWords, withoutRefused, withoutVainChoice } from './fit.ts';
 import { passHeaders } from './headers.ts';
 import { hasMark, type LongTexts, putTexts, takeTexts } from './long-texts.ts';
 import { translatedReading } from './read-reply.ts';
@@ -187,7 +187,8 @@ export function writeCall(
 function fitted(request: ChatRequest, provider: ChatProvider, to: Destination, notes: Notes): ChatRequest {
   const limited = to.maxTokens == null ? request : { ...request, maxTokens: to.maxTokens };
   const asked = provider.jsonInWords === true ? withJsonInWords(limited, notes) : limited;
-  const named = withTakenNames(withoutRefused(asked, to, notes), provider.toolNames);
+  const chosen = withoutVainChoice(withoutRefused(asked, to, notes), notes);
+  const named = withTakenNames(chosen, provider.toolNames);
   return provider.takesCustom?.(to) === true ? named : withFunctions(named, notes);
 }
 

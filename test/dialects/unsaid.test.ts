@@ -58,6 +58,32 @@ const odd = [
   },
 ];
 
+describe('unsupported: drop: a choice of tools goes with the last of them', () => {
+  const hosted = {
+    openai: [{ type: 'web_search' }],
+    anthropic: [{ type: 'web_search_20250305', name: 'web_search' }],
+  };
+  const to = { openai, anthropic, responses: { ...openai, name: 'responses' as never } };
+
+  test.each<['openai' | 'anthropic', keyof typeof to, unknown, boolean]>([
+    ['anthropic', 'openai', { type: 'any' }, true],
+    ['anthropic', 'openai', { type: 'auto' }, false],
+    ['anthropic', 'openai', { type: 'none' }, false],
+    ['anthropic', 'responses', { type: 'any' }, true],
+    ['openai', 'anthropic', 'required', true],
+    ['openai', 'anthropic', 'auto', false],
+  ])('%s, to %s: %j', async (from, provider, choice, named) => {
+    const [client, other] = [to[from], to[provider]];
+    const { url, upstreams } = await startRoute([ok(other)], {}, 'drop');
+    const reply = await send(url, client, { tools: hosted[from], tool_choice: choice });
+    expect(upstreams[0]?.calls[0]?.json).not.toHaveProperty('tools');
+    expect(upstreams[0]?.calls[0]?.json).not.toHaveProperty('tool_choice');
+    // This provider answers in another dialect here.
+    if (provider === 'responses') return;
+    expect(String(reply.headers['x-sidegate-dropped']).includes('tool_choice')).toBe(named);
+  });
+});
+
 describe.each(odd)('$client.name', ({ client, other, advisory, name, matters, field }) => {
   test('one target: a field that matters is a 400 that names it, and no provider is asked', async () => {
     const { url, upstreams } = await startRoute([ok(other)]);
