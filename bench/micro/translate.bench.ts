@@ -69,7 +69,7 @@ export function tasks(): Record<string, () => unknown> {
       if (events === null) continue;
       const reading = translatedReading(chatProvider, chatClient, context);
       found[streamTask(client, provider)] = () => {
-        const stream = reading.stream({ eventMaxBytes: 1 << 20, textMaxBytes: 128 * 1024 });
+        const stream = reading.stream({ eventMaxBytes: 1 << 20, textMaxBytes: 128 * 1024, choices: 1 });
         for (const event of events) stream.push(event);
         // Without a last event, the stream ends with its bytes.
         stream.finish();

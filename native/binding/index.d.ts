@@ -35,10 +35,11 @@ export declare class SseScanner {
   /**
    * `stripUsage`: OpenAI's final event, which holds only the usage, is left out. `maxEventBytes`: how large an
    * event may be. `maxTextBytes`: how much of the reply's text is kept; more than 128 KiB is taken as 128 KiB.
+   * `choices`: how many choices must have ended, unless the last event says that the reply has.
    *
    * Throws on an unknown dialect.
    */
-  constructor(dialect: Dialect, stripUsage: boolean, maxEventBytes: number, maxTextBytes: number)
+  constructor(dialect: Dialect, stripUsage: boolean, maxEventBytes: number, maxTextBytes: number, choices: number)
   /**
    * The next bytes of the stream.
    *

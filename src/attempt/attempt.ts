@@ -279,6 +279,7 @@ function send(state: WalkState, openCall: OpenCall, cancellation: Cancellation):
       : policy;
   const terms = {
     wantsStream: stream,
+    choices: request.choices,
     hurried: exchange.headers['x-sidegate-timeout'] !== undefined,
     bounds,
     remainingMs,

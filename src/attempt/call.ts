@@ -26,6 +26,8 @@ import { Patience } from './patience.ts';
 import {
   type CallFailure,
   type CallResult,
+  firstWait,
+  lateFailure,
   streamFailures,
   type Terms,
   type UpstreamStream,
@@ -111,16 +113,14 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     this.#reading = reading;
     this.#terms = terms;
     this.#holding = new Holding(terms.room);
-    const { wantsStream, bounds, remainingMs, cancellation, clock } = terms;
+    const { wantsStream, cancellation, clock } = terms;
     this.#sentMs = clock();
     this.streams = wantsStream;
     if (wantsStream) joinStreams();
     this.#again = again;
     this.#resolve = resolve;
-    const waitMs = wantsStream ? bounds.firstTokenTimeoutMs : bounds.replyTimeoutMs;
-    const late: CallFailure =
-      waitMs > remainingMs ? this.#late : wantsStream ? 'first_token_timeout' : 'reply_timeout';
-    this.#timer = new Patience(Math.min(waitMs, remainingMs), () => this.#fail(late), clock, this.#sentMs);
+    const { waitMs, late } = firstWait(terms);
+    this.#timer = new Patience(waitMs, () => this.#fail(late), clock, this.#sentMs);
     cancellation.onCancel(this.#onCancel);
     if (cancellation.reason !== null) this.#fail('cancelled');
   }
@@ -159,7 +159,8 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   #open(): void {
     this.#phase = 'holding';
     this.#head = new FirstBytes();
-    this.#scanner = this.#reading.stream({ ...this.#terms.bounds, textMaxBytes: textBytes() });
+    const { bounds, choices } = this.#terms;
+    this.#scanner = this.#reading.stream({ ...bounds, choices, textMaxBytes: textBytes() });
   }
 
   onResponseData(_: Sending, chunk: Buffer): void {
@@ -297,7 +298,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     this.#timer.cancel();
     this.#timer = this.#idle();
     const leftMs = Math.max(1, this.#terms.remainingMs - (this.#terms.clock() - this.#sentMs));
-    this.#deadline = new Patience(leftMs, () => this.#fail(this.#late), this.#terms.clock);
+    this.#deadline = new Patience(leftMs, () => this.#fail(lateFailure(this.#terms)), this.#terms.clock);
     this.#give({ kind: 'stream', status: this.#status, headers: this.#headers, stream: this });
   }
 
@@ -355,11 +356,6 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     this.#give(result);
   }
 
-  /** The failure when its time is over. */
-  get #late(): CallFailure {
-    return this.#terms.hurried ? 'client_deadline' : 'deadline';
-  }
-
   #fail(failure: CallFailure): void {
     if (this.#phase === 'done') return;
     const begun = this.#phase === 'flowing';
@@ -375,7 +371,8 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   /** What its provider bills, if anything: it has begun to answer, or it was left alone with the prompt. */
   #billed(failure: CallFailure): Arrived | null {
     const left =
-      failure === this.#late || (failure === 'cancelled' && this.#terms.cancellation.reason !== 'hedged');
+      failure === lateFailure(this.#terms) ||
+      (failure === 'cancelled' && this.#terms.cancellation.reason !== 'hedged');
     const arrived = this.#arrived(failure);
     // Whoever is left alone with a prompt has read it, whether or not it began to answer.
     return left && this.#sending !== null && this.#status < 300 ? (arrived ?? justPrompt) : arrived;

@@ -110,6 +110,8 @@ export type ReplyRoom = Pick<Exchange, 'holdReply'>;
 /** What one call goes by. */
 export interface Terms {
   readonly wantsStream: boolean;
+  /** Choices that were asked for. */
+  readonly choices: number;
   readonly bounds: CallBounds;
   /** The client set the request's deadline. */
   readonly hurried: boolean;
@@ -128,4 +130,16 @@ export interface Terms {
   readonly onDied: () => void;
   /** Called with the result as soon as it is known. */
   readonly onResult: (result: CallResult) => void;
+}
+
+/** The failure of a call when the request's time is over. */
+export const lateFailure = ({ hurried }: Pick<Terms, 'hurried'>): CallFailure =>
+  hurried ? 'client_deadline' : 'deadline';
+
+/** How long a call waits for its reply, or for the first content of a stream, in ms, and the failure if that doesn't come. */
+export function firstWait(terms: Terms): { readonly waitMs: number; readonly late: CallFailure } {
+  const { wantsStream, bounds, remainingMs } = terms;
+  const waitMs = wantsStream ? bounds.firstTokenTimeoutMs : bounds.replyTimeoutMs;
+  if (waitMs > remainingMs) return { waitMs: remainingMs, late: lateFailure(terms) };
+  return { waitMs, late: wantsStream ? 'first_token_timeout' : 'reply_timeout' };
 }

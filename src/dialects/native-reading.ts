@@ -65,8 +65,8 @@ export function nativeReading(
       return { body, facts, text: () => replyText(body, dialect) };
     },
     arrived: (body) => arrivedOf(body, dialect, inspectReply(body, dialect)),
-    stream: ({ eventMaxBytes, textMaxBytes }) =>
-      new StreamScanner(dialect, stripUsage, eventMaxBytes, textMaxBytes),
+    stream: ({ eventMaxBytes, textMaxBytes, choices }) =>
+      new StreamScanner(dialect, stripUsage, eventMaxBytes, textMaxBytes, choices),
   };
 }
 

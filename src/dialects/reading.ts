@@ -48,12 +48,14 @@ export interface KnownTokens {
   readonly outputTokens: number;
 }
 
-/** Bounds of one stream, in bytes. */
+/** Bounds of one stream. */
 export interface StreamBounds {
-  /** Longest event. */
+  /** Longest event, in bytes. */
   readonly eventMaxBytes: number;
-  /** Text kept for `takeText`; of more, only the length is known. */
+  /** Bytes of text kept for `takeText`; of more, only the length is known. */
   readonly textMaxBytes: number;
+  /** Choices that were asked for, all of which end. */
+  readonly choices: number;
 }
 
 /** Reads one stream: takes the provider's bytes, returns the client's. */
@@ -64,7 +66,7 @@ export interface StreamReading {
   finish(): Buffer | null;
   /** Content was seen: a retry would now be visible to the client. */
   readonly content: boolean;
-  /** The finish reason was seen. */
+  /** The finish reason was seen, of all choices if there are several. */
   readonly finished: boolean;
   /** The last event was seen. */
   readonly ended: boolean;

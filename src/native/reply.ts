@@ -189,10 +189,17 @@ export class StreamScanner {
    * @param stripUsage remove the usage event, since only the gateway asked for it
    * @param eventMaxBytes longest event allowed
    * @param textMaxBytes text kept for `takeText`
+   * @param choices that must have ended, unless the last event says that the reply has
    */
-  constructor(dialect: NativeDialect, stripUsage: boolean, eventMaxBytes: number, textMaxBytes: number) {
+  constructor(
+    dialect: NativeDialect,
+    stripUsage: boolean,
+    eventMaxBytes: number,
+    textMaxBytes: number,
+    choices = 1,
+  ) {
     this.#dialect = dialect;
-    this.#native = new native.SseScanner(dialects[dialect], stripUsage, eventMaxBytes, textMaxBytes);
+    this.#native = new native.SseScanner(dialects[dialect], stripUsage, eventMaxBytes, textMaxBytes, choices);
   }
 
   /** Returns the bytes to pass on to the client: the chunk itself, others, or null (none yet). */
@@ -215,7 +222,7 @@ export class StreamScanner {
   get content(): boolean {
     return (this.#state & state.CONTENT) !== 0;
   }
-  /** The finish reason was seen. */
+  /** The finish reasons of all choices were seen. */
   get finished(): boolean {
     return (this.#state & state.FINISH) !== 0;
   }

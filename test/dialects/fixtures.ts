@@ -95,7 +95,7 @@ export function providerOf(name: DialectName): ChatProvider {
 export const destinationOf = (name: DialectName): Destination => destinationFor(models[name] ?? 'test-model');
 
 /** Bounds that no sample reaches. */
-export const streamBounds = { eventMaxBytes: 1024 * 1024, textMaxBytes: 128 * 1024 };
+export const streamBounds = { eventMaxBytes: 1024 * 1024, textMaxBytes: 128 * 1024, choices: 1 };
 
 export const context: ReplyContext = {
   model: 'asked-model',

@@ -43,6 +43,7 @@ describe('its bytes', () => {
     const stream = observedReading(chatProvider, chatClient).stream({
       eventMaxBytes: 65_536,
       textMaxBytes: 65_536,
+      choices: 1,
     });
     stream.push(Buffer.from(wire.opening + wire.text('Hello')));
     const end = stream.lengthEnd?.({ inputTokens: 3, outputTokens: 2 }).toString() ?? '';

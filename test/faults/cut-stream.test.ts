@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Chain, labelOf, startChain } from '../support/chain.ts';
 import type { Incoming } from '../support/client.ts';
-import { eventData, lastError, type Wire, wires } from '../support/replies.ts';
+import { eventData, lastError, openaiWire, type Wire, wires } from '../support/replies.ts';
 import { streamBySdk } from '../support/sdk.ts';
 import { silenceMs, standingTime } from '../support/time.ts';
 import { answers, type Call, type Script } from '../support/upstream.ts';
@@ -235,4 +235,19 @@ describe.each(wires)('$name', (wire) => {
     expect(text).toBe('Hello');
     expect(error?.message).toContain('idle_timeout');
   });
+});
+
+test('row 4: several choices of which one has ended aren’t complete, and aren’t kept', async () => {
+  const wire = openaiWire;
+  const other = (text: string): string => text.replace('"index":0', '"index":1');
+  const chain = await startChain(wire, [[() => {}, answers(wire, 'Asked again')]], {
+    cache: { enabled: true },
+    attempt: { breaker: { failures: 9 } },
+  });
+  const coming = chain.stream({ n: 2 });
+  const call = await chain.first.call(0);
+  call.streamHead();
+  call.end(wire.opening + wire.text('Hello') + other(wire.text('Ho')) + wire.finish());
+  expect(lastError(wire, await (await coming).all())?.message).toContain('ended_early');
+  expect((await chain.stream({ n: 2 })).headers['cache-status']).not.toContain('hit');
 });

@@ -27,7 +27,7 @@ interface Run {
 
 /** Feeds the pieces to a scanner. Register 0 is of each call alone, so it is left out of the facts. */
 function scan(dialect: number, pieces: readonly Uint8Array[]): Run {
-  const scanner = new native.SseScanner(dialect, true, eventMaxBytes, textMaxBytes);
+  const scanner = new native.SseScanner(dialect, true, eventMaxBytes, textMaxBytes, 1);
   const regs = new Uint32Array(native.replySize.REGISTERS);
   const output: Uint8Array[] = [];
   const keep = (piece: Uint8Array, given: Buffer | null): void => {
@@ -303,8 +303,10 @@ describe('inspection', () => {
     );
     expect(() => native.inspectReply(body, 99 as never, regs)).toThrow('Dialect');
     expect(() => native.inspectReply(body, 0, new Uint32Array(8))).toThrow('too short');
-    expect(() => new native.SseScanner(99 as never, false, 1, 1)).toThrow('Dialect');
-    expect(() => new native.SseScanner(0, false, 1, 1).push(body, new Uint32Array(9))).toThrow('too short');
+    expect(() => new native.SseScanner(99 as never, false, 1, 1, 1)).toThrow('Dialect');
+    expect(() => new native.SseScanner(0, false, 1, 1, 1).push(body, new Uint32Array(9))).toThrow(
+      'too short',
+    );
     expect(() => native.inspect('{}' as never, 0, findNothing, tenant, false, key, regs, digests)).toThrow();
   });
 

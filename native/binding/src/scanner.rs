@@ -33,12 +33,19 @@ pub struct SseScanner {
 impl SseScanner {
     /// `stripUsage`: OpenAI's final event, which holds only the usage, is left out. `maxEventBytes`: how large an
     /// event may be. `maxTextBytes`: how much of the reply's text is kept; more than 128 KiB is taken as 128 KiB.
+    /// `choices`: how many choices must have ended, unless the last event says that the reply has.
     ///
     /// Throws on an unknown dialect.
     #[napi(constructor, catch_unwind)]
-    pub fn new(dialect: Dialect, strip_usage: bool, max_event_bytes: u32, max_text_bytes: u32) -> Self {
+    pub fn new(
+        dialect: Dialect,
+        strip_usage: bool,
+        max_event_bytes: u32,
+        max_text_bytes: u32,
+        choices: u32,
+    ) -> Self {
         let scanner = Scanner::new(dialect.into(), strip_usage, max_event_bytes as usize);
-        SseScanner { scanner: scanner.keeping(max_text_bytes as usize) }
+        SseScanner { scanner: scanner.keeping(max_text_bytes as usize).awaiting(choices) }
     }
 
     /// The next bytes of the stream.

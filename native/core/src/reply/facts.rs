@@ -72,7 +72,6 @@ impl ReplyFacts {
         let bits = [
             (reading.content, state::CONTENT),
             (reading.error, state::ERROR),
-            (reading.finish != Finish::None, state::FINISH),
             (reading.end, state::END),
             (reading.usage_seen, state::USAGE),
             (reading.tool, state::TOOL),
@@ -90,9 +89,17 @@ impl ReplyFacts {
         }
         self.usage.update(reading.usage);
         self.service = reading.service.unwrap_or(self.service);
-        self.finish = self.finish.max(reading.finish);
+        self.finish_as(reading.finish);
         self.searches = reading.searches.unwrap_or(self.searches);
         self.text_bytes = self.text_bytes.saturating_add(reading.text_bytes);
         self.events = self.events.saturating_add(1);
+    }
+
+    /// Adds why generation ended.
+    pub(crate) fn finish_as(&mut self, finish: Finish) {
+        if finish != Finish::None {
+            self.state |= state::FINISH;
+            self.finish = self.finish.max(finish);
+        }
     }
 }

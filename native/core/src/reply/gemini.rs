@@ -27,6 +27,8 @@ enum Place {
 pub(crate) struct GeminiReader {
     path: Path<Place>,
     reading: Reading,
+    /// Of the candidate that is open: its number, and whether it says why it ended.
+    candidate: (u32, bool),
     args_start: usize,
     /// Tokens of the answer itself and of thinking, which the API counts separately.
     answer: Option<u32>,
@@ -56,9 +58,11 @@ impl Reader for GeminiReader {
             {
                 self.reading.service = Some(Service::named(source.word(text)));
             }
+            (Place::Candidate, Token::Number) if key == Key::Index => self.candidate.0 = source.count(),
             (Place::Candidate, Token::String(text)) if key == Key::GeminiFinishReason => {
                 if let Some(word) = source.reason(text) {
                     self.reading.error |= Finish::is_failure(word);
+                    self.candidate.1 = true;
                     self.finish(Finish::named(word));
                 }
             }
@@ -75,10 +79,17 @@ impl Reader for GeminiReader {
     }
 
     fn close(&mut self, source: &mut Source<'_>) {
-        if self.path.leave() == Place::Args {
-            let args = self.args_start..source.end();
-            self.reading.add_text(args.len());
-            source.keep_raw(args);
+        match self.path.leave() {
+            Place::Args => {
+                let args = self.args_start..source.end();
+                self.reading.add_text(args.len());
+                source.keep_raw(args);
+            }
+            Place::Candidate => {
+                let (index, ended) = std::mem::take(&mut self.candidate);
+                self.reading.choose(index, ended);
+            }
+            _ => {}
         }
     }
 

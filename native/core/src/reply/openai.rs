@@ -29,6 +29,8 @@ enum Place {
 pub(crate) struct OpenAiReader {
     path: Path<Place>,
     reading: Reading,
+    /// Of the choice that is open: its number, and whether it says why it ended.
+    choice: (u32, bool),
     total: Option<u32>,
 }
 
@@ -48,6 +50,7 @@ impl Reader for OpenAiReader {
             }
             (Place::Usage | Place::UsageDetails, Token::Number) => self.count(place, key, source.count()),
             (Place::Choices, _) => self.reading.choices_empty = false,
+            (Place::Choice, Token::Number) if key == Key::Index => self.choice.0 = source.count(),
             (Place::Choice, Token::String(text)) => self.choice(key, text, source),
             (Place::Reply, _) => self.reply(key, token, source),
             (Place::Part, Token::String(text)) if matches!(key, Key::Text | Key::Thinking) => {
@@ -67,7 +70,10 @@ impl Reader for OpenAiReader {
     }
 
     fn close(&mut self, _: &mut Source<'_>) {
-        self.path.leave();
+        if self.path.leave() == Place::Choice {
+            let (index, ended) = std::mem::take(&mut self.choice);
+            self.reading.choose(index, ended);
+        }
     }
 
     fn reading(self) -> Reading {
@@ -118,6 +124,7 @@ impl OpenAiReader {
                 let Some(word) = source.reason(text) else { return };
                 self.reading.error |= Finish::is_failure(word);
                 let finish = Finish::named(word);
+                self.choice.1 = true;
                 self.reading.finish = self.reading.finish.max(finish);
             }
             // The legacy text completions.

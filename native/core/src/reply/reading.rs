@@ -155,6 +155,10 @@ pub struct Reading {
     pub searches: Option<u32>,
     /// Why generation ended.
     pub finish: Finish,
+    /// The choices in it, a bit each by their index.
+    pub choices: u128,
+    /// Those of them that say why they ended.
+    pub choices_ended: u128,
     /// Bytes of reply text: content, reasoning, refusals, tool arguments.
     pub text_bytes: u32,
     /// Whether it is `message_stop`.
@@ -173,6 +177,13 @@ impl Reading {
         source.keep(text);
         self.content |= text.start != text.end;
         self.add_text(text.bytes());
+    }
+
+    /// Adds a choice.
+    pub(crate) fn choose(&mut self, index: u32, ended: bool) {
+        let bit = 1 << index.min(u128::BITS - 1);
+        self.choices |= bit;
+        self.choices_ended |= if ended { bit } else { 0 };
     }
 
     pub(crate) fn add_text(&mut self, bytes: usize) {

@@ -7,7 +7,7 @@ use memchr::memchr2;
 use crate::reply::event::{self, Block};
 use crate::reply::facts::{ReplyFacts, state};
 use crate::reply::read::{Dialect, error_message, read_keeping};
-use crate::reply::reading::{Kept, Reading, TEXT_MAX};
+use crate::reply::reading::{Finish, Kept, Reading, TEXT_MAX};
 
 /// Longest error text, in bytes.
 pub const ERROR_TEXT_MAX: usize = 2048;
@@ -38,6 +38,30 @@ enum Fate {
     Drop,
 }
 
+/// The choices of a stream that was asked for several.
+#[derive(Default)]
+struct Choices {
+    asked: u32,
+    /// A bit each, by their index.
+    seen: u128,
+    ended: u128,
+    /// Why those ended that have.
+    finish: Finish,
+}
+
+impl Choices {
+    /// What an event says, without an end as long as choices are missing.
+    fn held(&mut self, reading: &Reading) -> Reading {
+        self.seen |= reading.choices;
+        self.ended |= reading.choices_ended;
+        self.finish = self.finish.max(reading.finish);
+        // A prompt that is blocked has no choices.
+        let blocked = reading.finish != Finish::None && reading.choices_ended == 0;
+        let over = blocked || self.ended.count_ones() >= self.asked.min(u128::BITS);
+        Reading { finish: if over { self.finish } else { Finish::None }, ..*reading }
+    }
+}
+
 /// Forwards whole events and holds back an incomplete one. Splitting the input differently changes neither
 /// the concatenated output nor the final facts.
 pub struct Scanner {
@@ -57,6 +81,7 @@ pub struct Scanner {
     block_cr: Option<Fate>,
     finished: bool,
     facts: ReplyFacts,
+    choices: Choices,
     text: Vec<u8>,
     text_max: usize,
     model: String,
@@ -81,6 +106,7 @@ impl Scanner {
             block_cr: None,
             finished: false,
             facts: ReplyFacts::default(),
+            choices: Choices::default(),
             text: Vec::new(),
             text_max: TEXT_MAX,
             model: String::new(),
@@ -92,6 +118,12 @@ impl Scanner {
     /// Keeps no more of the reply's text than this, in bytes.
     pub fn keeping(mut self, text_max: usize) -> Self {
         self.text_max = text_max.min(TEXT_MAX);
+        self
+    }
+
+    /// The reply has not ended before so many choices have, or its last event is here.
+    pub fn awaiting(mut self, choices: u32) -> Self {
+        self.choices.asked = choices;
         self
     }
 
@@ -157,7 +189,7 @@ impl Scanner {
         }
         let mut block = std::mem::take(&mut self.held);
         if self.closed() || block.is_empty() {
-            self.finished = true;
+            self.end();
             return Output::Nothing;
         }
         if self.line_cr || !self.line_start {
@@ -167,8 +199,16 @@ impl Scanner {
         if self.settle(&block) == Fate::Forward {
             self.out = block;
         }
-        self.finished = true;
+        self.end();
         self.output(&[], 0..0)
+    }
+
+    /// The bytes have ended. Gemini has no last event, and may give fewer candidates than were asked for.
+    fn end(&mut self) {
+        self.finished = true;
+        if self.dialect == Dialect::Gemini && self.choices.ended == self.choices.seen {
+            self.facts.finish_as(self.choices.finish);
+        }
     }
 
     fn closed(&self) -> bool {
@@ -350,7 +390,10 @@ impl Scanner {
     fn data(&mut self, data: &[u8]) -> Fate {
         let trimmed = data.trim_ascii();
         if trimmed.is_empty() || trimmed == b"[DONE]" {
-            self.facts.state |= if trimmed.is_empty() { 0 } else { state::END };
+            if !trimmed.is_empty() {
+                self.facts.state |= state::END;
+                self.facts.finish_as(self.choices.finish);
+            }
             self.forget_counted();
             self.facts.events = self.facts.events.saturating_add(1);
             return Fate::Forward;
@@ -383,7 +426,11 @@ impl Scanner {
     }
 
     fn learn(&mut self, reading: &Reading) -> Fate {
-        self.facts.add(reading);
+        if self.choices.asked > 1 {
+            self.facts.add(&self.choices.held(reading));
+        } else {
+            self.facts.add(reading);
+        }
         self.forget_counted();
         let usage_only = self.dialect == Dialect::OpenAi && reading.choices_empty && reading.usage_seen;
         if self.strip_usage && usage_only {
