@@ -4,7 +4,7 @@ import { statedErrorIn } from '../dialects/fault.ts';
 import type { Arrived, ReplyReading, StreamFault, StreamReading } from '../dialects/reading.ts';
 import type { UpstreamRequest } from '../dialects/wire.ts';
 import type { TakeChunk } from '../exchange/chunks.ts';
-import { isReused, type ReplyHandler, type Sending } from '../upstream/sending.ts';
+import { diedWithinMs, isReused, type ReplyHandler, type Sending } from '../upstream/sending.ts';
 import { flowBytes, joinStreams, leaveStreams, textBytes } from '../upstream/shares.ts';
 import type { Provider } from '../upstream/target.ts';
 import {
@@ -215,7 +215,8 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   onResponseError(_: Sending, error: Error): void {
     if (this.#linger !== null) clearTimeout(this.#linger);
     // A connection that died while it was idle says nothing of the provider.
-    const again = this.#phase === 'waiting' && isReused(error) ? this.#again : null;
+    const soon = this.#terms.clock() - this.#sentMs <= diedWithinMs;
+    const again = this.#phase === 'waiting' && soon && isReused(error) ? this.#again : null;
     this.#again = null;
     if (again !== null) return again();
     const { failure, code } = networkFailure(error);

@@ -39,5 +39,10 @@ const reused = new WeakSet<Error>();
  * was idle, which says nothing of the provider.
  */
 export const isReused = (error: Error): boolean => reused.has(error);
+/**
+ * How long after a request was sent its connection may break, and have died before it, in ms: what was forgotten is reset
+ * by the first packet. One that is cut later may have carried the request to whoever works on it.
+ */
+export const diedWithinMs = 5000;
 /** Says so of an error. */
 export const markReused = (error: Error): void => void reused.add(error);

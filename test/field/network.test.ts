@@ -18,13 +18,19 @@ import { answers, resets, type Script, startUpstream } from '../support/upstream
 
 const good = answers(openaiWire, 'good');
 
-async function start(baseUrl: string, attempt: ConfigInput['attempt'] = {}, tls?: ProviderConfig['tls']) {
-  const sidecar = await startTestSidecar({
+async function start(
+  baseUrl: string,
+  attempt: ConfigInput['attempt'] = {},
+  tls?: ProviderConfig['tls'],
+  clock?: () => number,
+) {
+  const config: ConfigInput = {
     cache: { enabled: false },
     providers: { p: { dialect: 'openai', baseUrl, ...(tls === undefined ? {} : { tls }) } },
     routes: [{ model: '*', targets: [{ provider: 'p' }] }],
     attempt,
-  });
+  };
+  const sidecar = await startTestSidecar(config, clock === undefined ? {} : { clock });
   onTestFinished(() => sidecar.stop());
   const post = (body: object = {}) =>
     ask(sidecar.url, openaiWire.path, { body: { ...openaiWire.request('hi'), ...body } });
@@ -158,6 +164,22 @@ test('B14: a connection that is closed in the same way counts alike; a fresh one
   expect((await post()).status).toBe(200);
   upstream.answer(resets);
   expect((await post()).text).toContain('p/test-model: dead_connection, p/test-model: reset');
+});
+
+test('B14: a connection that is cut long after the request was sent did not die while it was idle', async () => {
+  const upstream = await startUpstream(good);
+  onTestFinished(() => upstream.close());
+  const time = { nowMs: 0 };
+  const { post, sidecar } = await start(upstream.baseUrl, { retriesMax: 0 }, undefined, () => time.nowMs);
+  expect((await post()).status).toBe(200);
+  // As a load balancer does that waits for no reply.
+  upstream.answer((call) => {
+    time.nowMs += 60_000;
+    call.reset();
+  });
+  expect((await post()).status).toBe(503);
+  expect(sidecar.records().at(-1)?.tried).toBe('p/test-model: reset');
+  expect(upstream.calls).toHaveLength(2);
 });
 
 test('B22: a certificate that is not trusted is named in the message, the record, the metric and the log; no retry', async () => {
