@@ -32,7 +32,7 @@ import { call } from './call.ts';
 import { headersOf } from './call-headers.ts';
 import type { AttemptDeps } from './deps.ts';
 import { enters, following, onward } from './edges.ts';
-import { type Called, hedged } from './hedge.ts';
+import { type Begin, type Called, hedged } from './hedge.ts';
 import { type Answered, causeOf, isAnswer, judge } from './judge.ts';
 import { learnLatency } from './learn.ts';
 import { Preparation } from './prepare.ts';
@@ -236,28 +236,29 @@ function sendHedged(state: WalkState, index: number, openCall: OpenCall, delayMs
     trail: state.trail,
     deps: state.deps,
     start: (one, own) => send(state, one, own),
-    second: () => beginSecond(state, index),
+    second: () => prepareSecond(state, index),
   });
 }
 
-/** Begins a call to the next alternative of a step, else to the same target again; null: neither may be called. */
-async function beginSecond(
+/** Prepares a call to the next alternative of a step, else to the same target again; null: neither may be called. */
+async function prepareSecond(
   { plan, request, deps, preparation }: WalkState,
   index: number,
-): Promise<OpenCall | null> {
+): Promise<Begin | null> {
   if (!retryBudget.spend(deps.budgetId, deps.clock())) {
     deps.telemetry.retryBudgetSpent('hedge');
     return null;
   }
   const [step, next] = [plan.steps[index] as Step, plan.steps[index + 1]];
   const usable =
-    next?.group === step.group &&
-    !((await preparation.for(next.target)) instanceof Refusal) &&
-    plan.cover(next.target) === null;
-  const other = usable ? beginCall(next.target, request, deps) : null;
-  if (other !== null && !('reason' in other)) return other;
-  const again = beginCall(step.target, request, deps);
-  return 'reason' in again ? null : again;
+    next?.group === step.group && !((await preparation.for(next.target)) instanceof Refusal) ? next : null;
+  return () => {
+    const covered = usable !== null && plan.cover(usable.target) === null;
+    const other = covered ? beginCall(usable.target, request, deps) : null;
+    if (other !== null && !('reason' in other)) return other;
+    const again = beginCall(step.target, request, deps);
+    return 'reason' in again ? null : again;
+  };
 }
 
 /** Sends one call and records its latency. */

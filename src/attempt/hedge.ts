@@ -19,6 +19,9 @@ export interface Called {
   readonly result: CallResult;
 }
 
+/** Begins a call; null: it may not be made any more. */
+export type Begin = () => OpenCall | null;
+
 /** What a race between two calls needs. */
 export interface Race {
   /** Time without content before the second call. */
@@ -26,8 +29,8 @@ export interface Race {
   readonly cancellation: Cancellation;
   /** Sends a call. */
   start(openCall: OpenCall, cancellation: Cancellation): Promise<CallResult>;
-  /** Begins the second call; null: it may not be made. */
-  second(): Promise<OpenCall | null>;
+  /** Prepares the second call, and gives what begins it; null: it may not be made. */
+  second(): Promise<Begin | null>;
   readonly trail: Trail;
   readonly deps: AttemptDeps;
 }
@@ -49,7 +52,14 @@ export async function hedged(first: OpenCall, race: Race): Promise<Called> {
   const early = await Promise.race([one.result, sleep(race.delayMs, waiting)]);
   waiting.cancel('hedged');
   if (typeof early !== 'boolean') return early;
-  const second = race.cancellation.reason === null ? await race.second() : null;
+  if (race.cancellation.reason !== null) return one.result;
+  let open = true;
+  void one.result.then(() => {
+    open = false;
+  });
+  // A large request may be prepared for long, and nobody may wait for that once the first call has ended.
+  const begin = await Promise.race([one.result, race.second()]);
+  const second = typeof begin === 'function' && open ? begin() : null;
   if (second === null) return one.result;
   deps.telemetry.hedge('sent');
   const two = run(second, race);

@@ -1,9 +1,15 @@
 /** Hedged requests: when a second call is sent, which one wins, and what happens to the other. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { AttemptDeps } from '../../src/attempt/deps.ts';
+import { hedged, type Race } from '../../src/attempt/hedge.ts';
 import { createHedges, createQuantile } from '../../src/attempt/hedges.ts';
+import type { CallResult } from '../../src/attempt/result.ts';
+import type { Trail } from '../../src/attempt/trail.ts';
+import { Cancellation } from '../../src/base/cancellation.ts';
 import type { World } from '../../src/base/world.ts';
 import { configSchema } from '../../src/config/schema.ts';
+import type { OpenCall } from '../../src/upstream/open-call.ts';
 import { labelOf, metricIn, startChain } from '../support/chain.ts';
 import { statedUsage, wires } from '../support/replies.ts';
 import type { ConfigInput } from '../support/sidecar.ts';
@@ -151,6 +157,48 @@ describe.each(wires)('$name', (wire) => {
     );
     expect((await chain.ask()).status).toBe(503);
     expect(chain.first.calls).toHaveLength(2);
+  });
+});
+
+describe('what comes of the first call while the second is prepared', () => {
+  const answered: CallResult = { kind: 'status', status: 200, headers: {}, body: Buffer.alloc(0) };
+
+  /** A race whose first call is late. @param begun called for the second */
+  function race(second: Race['second']) {
+    const { promise: result, resolve } = Promise.withResolvers<CallResult>();
+    const sent: string[] = [];
+    const telemetry = { hedge: (outcome: string) => void sent.push(outcome) };
+    const called = hedged({} as OpenCall, {
+      delayMs: 1,
+      cancellation: new Cancellation(),
+      start: () => result,
+      second,
+      trail: {} as Trail,
+      deps: { telemetry } as unknown as AttemptDeps,
+    });
+    return { called, sent, answer: () => resolve(answered) };
+  }
+
+  test('is given at once', async () => {
+    const { called, sent, answer } = race(() => {
+      answer();
+      return new Promise(() => {});
+    });
+    expect((await called).result).toBe(answered);
+    expect(sent).toEqual([]);
+  });
+
+  test('leaves the second unsent, even in the same turn', async () => {
+    let begun = false;
+    const { called, sent, answer } = race(async () => {
+      answer();
+      return () => {
+        begun = true;
+        return null;
+      };
+    });
+    expect((await called).result).toBe(answered);
+    expect([sent, begun]).toEqual([[], false]);
   });
 });
 
