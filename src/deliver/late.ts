@@ -56,6 +56,7 @@ async function chunksOf(asked: Promise<Answer>, vault: Vault | null, passage: Pa
     const answer = await asked;
     passage.trail = answer.trail;
     if (answer.kind === 'failed') refusal = answer.refusal;
+    else if (answer.kind === 'whole' && answer.facts !== null) refusal = wholeAnswer(answer);
     else {
       passage.passed();
       const reply = await deliverAnswer(answer, vault, passage);
@@ -75,6 +76,10 @@ async function chunksOf(asked: Promise<Answer>, vault: Vault | null, passage: Pa
   const last = list === null ? event : Buffer.concat([list.push(event), list.finish()]);
   return generated(only(last), (cause) => passage.reportDefect(cause));
 }
+
+/** An answer that can't be given, as its provider ignored that a stream was asked for: it is billed, but not kept. */
+const wholeAnswer = ({ target }: AttemptReply): Refusal =>
+  new Refusal('upstream_failed', `${target.label} sent its answer whole, after the stream had begun.`);
 
 /** A provider's refusal, in its own words. */
 function refusalOf({ status, body }: WholeReply, { target }: AttemptReply): Refusal {

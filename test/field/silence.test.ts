@@ -64,6 +64,19 @@ describe.each([openaiWire, anthropicWire, geminiWire])('B18: $name', (wire) => {
     (await one.call(0)).whole(status, { ...headers }, body);
     expect(lastError(wire, await reply.all())?.message).toContain('status 400: Not like this.');
   });
+
+  test('an answer that comes whole is billed, and neither kept nor taken for a refusal', async () => {
+    const { one, ask, sidecar } = await start(wire, 50, { ...alone, cache: { enabled: true } });
+    const reply = await ask().reply;
+    await reply.sees(comment);
+    (await one.call(0)).whole(200, { 'content-type': 'application/json' }, wire.whole('Good'));
+    expect(lastError(wire, await reply.all())?.message).toContain('whole, after the stream had begun');
+    const record = await sidecar.recordWhere(() => true);
+    expect([record.error, record.outputTokens > 0]).toEqual(['upstream_failed', true]);
+    const again = await ask().reply;
+    expect(String(again.headers['cache-status'])).not.toContain('hit');
+    again.hangUp();
+  });
 });
 
 test('B18: an answer in time has its own head and status', async () => {
