@@ -160,24 +160,6 @@ describe('an object', () => {
     expect((await asking('GET', '/v1beta/files', '', '', google)).status).toBe(502);
   });
 
-  test('in a list that is refused holds its call no longer', async () => {
-    const { asking, upstream } = await start({
-      dialect: 'gemini',
-      script: async (call) => {
-        call.head(200, { 'content-type': 'application/x-protobuf' });
-        call.write('files/b77');
-        await call.aborted;
-      },
-      more: { authenticate: { keys }, attempt: { connectionsMax: 1, retriesMax: 0 } },
-    });
-    const list = async () =>
-      (await asking('GET', '/v1beta/files', '', '', { 'x-goog-api-key': 'k-b' })).json?.error?.code;
-    for (let i = 0; i < 3; i++) expect(await list()).toBe(502);
-    expect(upstream.calls).toHaveLength(3);
-    upstream.answer(gives({ files: [] }));
-    expect((await asking('GET', '/v1beta/files', '', '', { 'x-goog-api-key': 'k-b' })).status).toBe(200);
-  });
-
   test('can be anybody’s where there is one tenant, or the provider keeps for one', async () => {
     const one = await start({ script: maker() });
     expect((await one.asking('GET', '/v1/batches/made_elsewhere')).json.id).toBe('made_elsewhere');

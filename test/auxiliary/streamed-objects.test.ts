@@ -33,3 +33,21 @@ test('a thread that a stream says was made is its tenant’s, and so is an uploa
   }
   expect((await asking('GET', '/v1/files/file-victim', 'k-a')).status).toBe(404);
 });
+
+test('a list of objects that is refused holds its call no longer', async () => {
+  const { asking, upstream } = await start({
+    dialect: 'gemini',
+    script: async (call) => {
+      call.head(200, { 'content-type': 'application/x-protobuf' });
+      call.write('files/b77');
+      await call.aborted;
+    },
+    more: { authenticate: { keys }, attempt: { connectionsMax: 1, retriesMax: 0 } },
+  });
+  const list = async () =>
+    (await asking('GET', '/v1beta/files', '', '', { 'x-goog-api-key': 'k-b' })).json?.error?.code;
+  for (let i = 0; i < 3; i++) expect(await list()).toBe(502);
+  expect(upstream.calls).toHaveLength(3);
+  upstream.answer(gives({ files: [] }));
+  expect((await asking('GET', '/v1beta/files', '', '', { 'x-goog-api-key': 'k-b' })).status).toBe(200);
+});

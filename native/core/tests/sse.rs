@@ -371,34 +371,3 @@ fn a_gemini_stream_says_the_same_however_it_is_split() {
     let failed = run_with(scanner(), &[b"data: {\"error\":{\"code\":503,\"message\":\"no\"}}\n\n"]);
     assert_eq!((failed.facts.state, failed.error.as_str()), (state::ERROR, "no"));
 }
-
-#[test]
-fn several_choices_end_with_the_last_of_them() {
-    let done = "data: [DONE]\n\n";
-    let ends = |index: u32, reason: &str| {
-        format!("data: {{\"choices\":[{{\"index\":{index},\"finish_reason\":\"{reason}\"}}]}}\n\n")
-    };
-    let of = |dialect: Dialect, asked: u32, events: &[&str]| {
-        let facts =
-            run_with(Scanner::new(dialect, false, MAX).awaiting(asked), &[events.concat().as_bytes()]).facts;
-        (facts.state & state::FINISH != 0, facts.finish)
-    };
-    let openai = |asked: u32, events: &[&str]| of(Dialect::OpenAi, asked, events);
-    let (first, again, second) = (ends(0, "stop"), ends(0, "length"), ends(1, "tool_calls"));
-    assert_eq!(openai(1, &[&first]), (true, Finish::Stop));
-    assert_eq!(openai(2, &[&first, &again]), (false, Finish::None));
-    assert_eq!(openai(2, &[&first, &second]), (true, Finish::Tool));
-    assert_eq!(openai(3, &[&first, &second]), (false, Finish::None));
-    assert_eq!(openai(3, &[&first, done]), (true, Finish::Stop));
-    assert_eq!(openai(1_000_000, &[&first]), (false, Finish::None));
-    let gemini = |inside: &str| format!("data: {{{inside}}}\n\n");
-    let open = gemini(r#""candidates":[{"index":1,"content":{"parts":[{"text":"a"}]}}]"#);
-    let ended = gemini(r#""candidates":[{"finishReason":"STOP"}]"#);
-    let blocked = gemini(r#""promptFeedback":{"blockReason":"SAFETY"}"#);
-    let other = gemini(r#""candidates":[{"index":1,"finishReason":"MAX_TOKENS"}]"#);
-    assert_eq!(of(Dialect::Gemini, 2, &[&open, &ended]), (false, Finish::None));
-    assert_eq!(of(Dialect::Gemini, 2, &[&open, &ended, &other]), (true, Finish::Length));
-    // It gave one only, as it may.
-    assert_eq!(of(Dialect::Gemini, 2, &[&ended]), (true, Finish::Stop));
-    assert_eq!(of(Dialect::Gemini, 2, &[&blocked]), (true, Finish::Filter));
-}

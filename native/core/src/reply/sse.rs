@@ -1,5 +1,7 @@
 //! Follows a stream of server-sent events (WHATWG HTML, "Server-sent events") without changing its bytes.
 
+mod learn;
+
 use std::ops::Range;
 
 use memchr::memchr2;
@@ -7,7 +9,8 @@ use memchr::memchr2;
 use crate::reply::event::{self, Block};
 use crate::reply::facts::{ReplyFacts, state};
 use crate::reply::read::{Dialect, error_message, read_keeping};
-use crate::reply::reading::{Finish, Kept, Reading, TEXT_MAX};
+use crate::reply::reading::{Kept, TEXT_MAX};
+use crate::reply::sse::learn::Choices;
 
 /// Longest error text, in bytes.
 pub const ERROR_TEXT_MAX: usize = 2048;
@@ -36,30 +39,6 @@ pub const MODEL_MAX: usize = 128;
 enum Fate {
     Forward,
     Drop,
-}
-
-/// The choices of a stream that was asked for several.
-#[derive(Default)]
-struct Choices {
-    asked: u32,
-    /// A bit each, by their index.
-    seen: u128,
-    ended: u128,
-    /// Why those ended that have.
-    finish: Finish,
-}
-
-impl Choices {
-    /// What an event says, without an end as long as choices are missing.
-    fn held(&mut self, reading: &Reading) -> Reading {
-        self.seen |= reading.choices;
-        self.ended |= reading.choices_ended;
-        self.finish = self.finish.max(reading.finish);
-        // A prompt that is blocked has no choices.
-        let blocked = reading.finish != Finish::None && reading.choices_ended == 0;
-        let over = blocked || self.ended.count_ones() >= self.asked.min(u128::BITS);
-        Reading { finish: if over { self.finish } else { Finish::None }, ..*reading }
-    }
 }
 
 /// Forwards whole events and holds back an incomplete one. Splitting the input differently changes neither
@@ -118,12 +97,6 @@ impl Scanner {
     /// Keeps no more of the reply's text than this, in bytes.
     pub fn keeping(mut self, text_max: usize) -> Self {
         self.text_max = text_max.min(TEXT_MAX);
-        self
-    }
-
-    /// The reply has not ended before so many choices have, or its last event is here.
-    pub fn awaiting(mut self, choices: u32) -> Self {
-        self.choices.asked = choices;
         self
     }
 
@@ -201,14 +174,6 @@ impl Scanner {
         }
         self.end();
         self.output(&[], 0..0)
-    }
-
-    /// The bytes have ended. Gemini has no last event, and may give fewer candidates than were asked for.
-    fn end(&mut self) {
-        self.finished = true;
-        if self.dialect == Dialect::Gemini && self.choices.ended == self.choices.seen {
-            self.facts.finish_as(self.choices.finish);
-        }
     }
 
     fn closed(&self) -> bool {
@@ -416,27 +381,5 @@ impl Scanner {
             Some(reading) if reading.error => self.fail(state::ERROR, data),
             Some(reading) => self.learn(&reading),
         }
-    }
-
-    /// Drops text that need not be counted because the provider has stated its tokens.
-    fn forget_counted(&mut self) {
-        if self.facts.state & state::END != 0 && self.facts.usage.output.is_some_and(|tokens| tokens > 0) {
-            self.text = Vec::new();
-        }
-    }
-
-    fn learn(&mut self, reading: &Reading) -> Fate {
-        if self.choices.asked > 1 {
-            self.facts.add(&self.choices.held(reading));
-        } else {
-            self.facts.add(reading);
-        }
-        self.forget_counted();
-        let usage_only = self.dialect == Dialect::OpenAi && reading.choices_empty && reading.usage_seen;
-        if self.strip_usage && usage_only {
-            self.facts.stripped = self.facts.stripped.saturating_add(1);
-            return Fate::Drop;
-        }
-        Fate::Forward
     }
 }
