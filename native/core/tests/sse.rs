@@ -3,9 +3,10 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sidegate_core::reply::facts::{ReplyFacts, state};
+use sidegate_core::reply::fault::ERROR_TEXT_MAX;
 use sidegate_core::reply::read::Dialect;
 use sidegate_core::reply::reading::Finish;
-use sidegate_core::reply::sse::{ERROR_TEXT_MAX, Output, Scanner};
+use sidegate_core::reply::sse::{Output, Scanner};
 
 #[derive(Debug, PartialEq)]
 struct Run {

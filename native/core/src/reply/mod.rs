@@ -3,9 +3,11 @@
 mod anthropic;
 mod any;
 mod auxiliary;
+pub mod choices;
 mod cohere;
 pub mod event;
 pub mod facts;
+pub mod fault;
 mod gemini;
 mod openai;
 pub mod read;

@@ -1,21 +1,16 @@
 //! Follows a stream of server-sent events (WHATWG HTML, "Server-sent events") without changing its bytes.
 
-mod learn;
-
 use std::ops::Range;
 
 use memchr::memchr2;
 
+use crate::reply::choices::Choices;
 use crate::reply::event::{self, Block};
 use crate::reply::facts::{ReplyFacts, state};
-use crate::reply::read::{Dialect, error_message, read_keeping};
-use crate::reply::reading::{Kept, TEXT_MAX};
-use crate::reply::sse::learn::Choices;
+use crate::reply::fault::Fault;
+use crate::reply::read::{Dialect, read_keeping};
+use crate::reply::reading::{Kept, Reading, TEXT_MAX};
 
-/// Longest error text, in bytes.
-pub const ERROR_TEXT_MAX: usize = 2048;
-/// Bytes of faulty data kept, in which the error's message is looked for.
-const FAULT_MAX: usize = 16 * 1024;
 /// Memory that a scanner keeps for its next read, in bytes: more than most events have.
 const SPARE_MAX: usize = 4096;
 const BOM: [u8; 3] = [0xEF, 0xBB, 0xBF];
@@ -64,9 +59,7 @@ pub struct Scanner {
     text: Vec<u8>,
     text_max: usize,
     model: String,
-    fault: Vec<u8>,
-    /// Whether the faulty data extends to the end of the stream.
-    fault_open: bool,
+    fault: Fault,
 }
 
 impl Scanner {
@@ -89,14 +82,19 @@ impl Scanner {
             text: Vec::new(),
             text_max: TEXT_MAX,
             model: String::new(),
-            fault: Vec::new(),
-            fault_open: false,
+            fault: Fault::default(),
         }
     }
 
     /// Keeps no more of the reply's text than this, in bytes.
     pub fn keeping(mut self, text_max: usize) -> Self {
         self.text_max = text_max.min(TEXT_MAX);
+        self
+    }
+
+    /// The reply has not ended before so many choices have, or its last event is here.
+    pub fn awaiting(mut self, choices: u32) -> Self {
+        self.choices = Choices::awaiting(choices);
         self
     }
 
@@ -130,12 +128,9 @@ impl Scanner {
     }
 
     /// The provider's error message, or the faulty data itself, after an error or malformed data; at most
-    /// [`ERROR_TEXT_MAX`] bytes.
+    /// [`ERROR_TEXT_MAX`](crate::reply::fault::ERROR_TEXT_MAX) bytes.
     pub fn error_text(&self) -> String {
-        let document = String::from_utf8_lossy(&self.fault);
-        let mut text = error_message(&document).unwrap_or_else(|| document.trim().to_owned());
-        text.truncate(text.floor_char_boundary(ERROR_TEXT_MAX));
-        text
+        self.fault.text()
     }
 
     /// The next bytes of the stream.
@@ -144,7 +139,7 @@ impl Scanner {
         self.out.clear();
         let start = self.begin(chunk, &mut sent);
         if self.closed() {
-            self.note_fault_rest(&chunk[start..]);
+            self.fault.go_on(&chunk[start..]);
         } else {
             self.scan(chunk, start, &mut sent);
         }
@@ -155,7 +150,7 @@ impl Scanner {
     /// completed, since clients must otherwise ignore it.
     pub fn finish(&mut self) -> Output<'_> {
         self.out.clear();
-        self.fault_open = false;
+        self.fault.open = false;
         if self.bom < BOM.len() {
             self.held.extend_from_slice(&BOM[..self.bom]);
             self.line_start &= self.bom == 0;
@@ -233,7 +228,7 @@ impl Scanner {
                 self.block_cr = if cr && last { Some(fate) } else { None };
                 block = at + lf;
                 if self.closed() {
-                    self.note_fault_rest(&chunk[block..]);
+                    self.fault.go_on(&chunk[block..]);
                     return;
                 }
             } else {
@@ -254,8 +249,8 @@ impl Scanner {
         // JSON or an HTML page instead of a field: the provider, or a proxy before it, broke off the stream.
         if matches!(rest[0], b'{' | b'[' | b'<') {
             self.poison(state::MALFORMED);
-            self.fault_open = true;
-            self.note_fault_rest(rest);
+            self.fault.open = true;
+            self.fault.go_on(rest);
             return false;
         }
         true
@@ -326,13 +321,6 @@ impl Scanner {
         self.held = Vec::new();
     }
 
-    fn note_fault_rest(&mut self, rest: &[u8]) {
-        if self.fault_open {
-            let room = FAULT_MAX - self.fault.len();
-            self.fault.extend_from_slice(&rest[..rest.len().min(room)]);
-        }
-    }
-
     /// Reads a complete block and decides what happens to it.
     fn settle(&mut self, block: &[u8]) -> Fate {
         let mut joined = std::mem::take(&mut self.joined);
@@ -347,7 +335,7 @@ impl Scanner {
     }
 
     fn fail(&mut self, bit: u32, data: &[u8]) -> Fate {
-        self.fault.extend_from_slice(&data[..data.len().min(FAULT_MAX)]);
+        self.fault.add(data);
         self.poison(bit);
         Fate::Drop
     }
@@ -356,8 +344,7 @@ impl Scanner {
         let trimmed = data.trim_ascii();
         if trimmed.is_empty() || trimmed == b"[DONE]" {
             if !trimmed.is_empty() {
-                self.facts.state |= state::END;
-                self.facts.finish_as(self.choices.finish);
+                self.choices.last(&mut self.facts);
             }
             self.forget_counted();
             self.facts.events = self.facts.events.saturating_add(1);
@@ -381,5 +368,29 @@ impl Scanner {
             Some(reading) if reading.error => self.fail(state::ERROR, data),
             Some(reading) => self.learn(&reading),
         }
+    }
+
+    /// The bytes have ended.
+    fn end(&mut self) {
+        self.finished = true;
+        self.choices.end(self.dialect, &mut self.facts);
+    }
+
+    /// Drops text that need not be counted because the provider has stated its tokens.
+    fn forget_counted(&mut self) {
+        if self.facts.state & state::END != 0 && self.facts.usage.output.is_some_and(|tokens| tokens > 0) {
+            self.text = Vec::new();
+        }
+    }
+
+    fn learn(&mut self, reading: &Reading) -> Fate {
+        self.choices.add(reading, &mut self.facts);
+        self.forget_counted();
+        let usage_only = self.dialect == Dialect::OpenAi && reading.choices_empty && reading.usage_seen;
+        if self.strip_usage && usage_only {
+            self.facts.stripped = self.facts.stripped.saturating_add(1);
+            return Fate::Drop;
+        }
+        Fate::Forward
     }
 }
