@@ -194,7 +194,10 @@ export class Connection {
     socket.off('error', ignore);
     socket.setTimeout(0);
     socket.pause();
-    socket.unshift(bytes);
+    // Node's parser reads the connection itself from now on. What waits behind these bytes since the lane was paused goes
+    // with them: a pause between two pieces would let later bytes overtake the second.
+    const more: Buffer | null = socket.read();
+    socket.unshift(more === null ? bytes : Buffer.concat([bytes, more]));
     this.#port.handOver(socket);
     socket.resume();
     return false;
