@@ -164,10 +164,11 @@ export function createScopes(
   const roomFor = (nowMs: number): boolean => {
     if (scopes.size < max) return true;
     if (nowMs < noSweepUntilMs) return false;
-    if (sweep(nowMs)) return true;
-    others?.full();
-    noSweepUntilMs = nowMs + sweepPauseMs;
-    return false;
+    const freed = sweep(nowMs);
+    if (!freed) others?.full();
+    // Meters that were joined may be more than the maximum: not each one that comes looks through a thousand.
+    if (!freed || scopes.size >= max) noSweepUntilMs = nowMs + sweepPauseMs;
+    return freed;
   };
 
   const keyOf = (rule: Rule, place: MeterValues): string => `${rule.id}\0${place.key}`;
@@ -186,7 +187,8 @@ export function createScopes(
       forget(key, known);
       meter.close(table, known.id);
     }
-    if (bounded && place.key !== overflowPlace.key && !roomFor(nowMs)) {
+    // One that is joined makes room, too, but comes in without it.
+    if (place.key !== overflowPlace.key && !roomFor(nowMs) && bounded) {
       onOverflow(rule);
       return at(rule, overflowPlace, bounded, nowMs);
     }

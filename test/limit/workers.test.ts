@@ -118,6 +118,18 @@ test('the first worker keeps what others use, and takes part in it beyond the ma
   expect(seen()).toEqual(['user "e"']);
 });
 
+test('the first worker lets go of what it only takes part in, too', () => {
+  const limits = [{ name: 'calls', per: ['user'], capacity: 1, refillPerSecond: 1 }];
+  const { first, second, time, hear, admit } = pair({ limits }, { scopesMax: 2 });
+  for (let i = 0; i < 50; i++) {
+    granted(admit(second, `user-${i}`));
+    hear();
+    time.nowMs += 2000;
+    second.sweep();
+  }
+  expect(first.scopes).toBeLessThanOrEqual(3);
+});
+
 test('a worker whose calendar lags behind spends of the window that the other has begun', () => {
   const { first, second, time, wall, hear, admit } = pair({ budgets: budgets(1) });
   // The clock is set back before the second worker looks at it.
