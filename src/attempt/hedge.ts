@@ -54,9 +54,10 @@ export async function hedged(first: OpenCall, race: Race): Promise<Called> {
   if (typeof early !== 'boolean') return early;
   if (race.cancellation.reason !== null) return one.result;
   let open = true;
-  void one.result.then(() => {
+  const shut = (): void => {
     open = false;
-  });
+  };
+  one.result.then(shut, shut);
   // A large request may be prepared for long, and nobody may wait for that once the first call has ended.
   const begin = await Promise.race([one.result, race.second()]);
   const second = typeof begin === 'function' && open ? begin() : null;

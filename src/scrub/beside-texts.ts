@@ -48,10 +48,12 @@ export function createBesideTexts(dialect: Dialect, scope: PiiScope): BesideText
     const now = new Set<string>();
     for (const [name, value] of Object.entries(event)) {
       const member = JSON.stringify({ [name]: value });
-      const { findings } = scrubDocument(Buffer.from(member), scope);
-      if (findings === noFindings) continue;
+      if (!before.has(member)) {
+        const { findings } = scrubDocument(Buffer.from(member), scope);
+        if (findings === noFindings) continue;
+        add(findings, (known, count) => known + count);
+      }
       now.add(member);
-      if (!before.has(member)) add(findings, (known, count) => known + count);
     }
     before = now;
   };
