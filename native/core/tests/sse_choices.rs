@@ -24,11 +24,16 @@ fn several_choices_end_with_the_last_of_them() {
     let openai = |asked: u32, events: &[&str]| of(Dialect::OpenAi, asked, events);
     let (first, again, second) = (ends(0, "stop"), ends(0, "length"), ends(1, "tool_calls"));
     assert_eq!(openai(1, &[&first]), (true, Finish::Stop));
-    assert_eq!(openai(2, &[&first, &again]), (false, Finish::None));
+    let begun =
+        "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n";
+    assert_eq!(openai(2, &[begun, &first]), (false, Finish::None));
     assert_eq!(openai(2, &[&first, &second]), (true, Finish::Tool));
-    assert_eq!(openai(3, &[&first, &second]), (false, Finish::None));
+    // The server ignores how many were asked for.
+    assert_eq!(openai(2, &[&first, &again]), (true, Finish::Length));
+    assert_eq!(openai(3, &[&first, &second]), (true, Finish::Tool));
+    assert_eq!(openai(3, &[&first, begun, &second]), (true, Finish::Tool));
     assert_eq!(openai(3, &[&first, done]), (true, Finish::Stop));
-    assert_eq!(openai(1_000_000, &[&first]), (false, Finish::None));
+    assert_eq!(openai(1_000_000, &[begun, &first]), (false, Finish::None));
     let gemini = |inside: &str| format!("data: {{{inside}}}\n\n");
     let open = gemini(r#""candidates":[{"index":1,"content":{"parts":[{"text":"a"}]}}]"#);
     let ended = gemini(r#""candidates":[{"finishReason":"STOP"}]"#);

@@ -1,7 +1,6 @@
 //! The choices of a reply, and when it has ended.
 
 use crate::reply::facts::{ReplyFacts, state};
-use crate::reply::read::Dialect;
 use crate::reply::reading::{Finish, Reading};
 
 /// The choices of a stream that was asked for several.
@@ -44,9 +43,9 @@ impl Choices {
         facts.finish_as(self.finish);
     }
 
-    /// The bytes have ended. Gemini has no last event, and may give fewer candidates than were asked for.
-    pub fn end(&self, dialect: Dialect, facts: &mut ReplyFacts) {
-        if dialect == Dialect::Gemini && self.ended == self.seen {
+    /// The bytes have ended. Not all providers have a last event, and they may give fewer choices than were asked for.
+    pub fn end(&self, facts: &mut ReplyFacts) {
+        if self.ended == self.seen {
             facts.finish_as(self.finish);
         }
     }

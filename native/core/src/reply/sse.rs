@@ -373,7 +373,7 @@ impl Scanner {
     /// The bytes have ended.
     fn end(&mut self) {
         self.finished = true;
-        self.choices.end(self.dialect, &mut self.facts);
+        self.choices.end(&mut self.facts);
     }
 
     /// Drops text that need not be counted because the provider has stated its tokens.
