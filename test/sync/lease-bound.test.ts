@@ -1,20 +1,9 @@
 /** The published bound of shared limits, over random schedules of grants, losses, delays, crashes and clock steps. */
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { fileRedis } from '../support/file-redis.ts';
 import { type Faults, runSchedules, timedScript } from '../support/lease-model.ts';
-import { type RedisProcess, startRedis } from '../support/redis.ts';
 
-let server: RedisProcess;
-let redis: Redis;
-
-beforeAll(async () => {
-  server = await startRedis();
-  redis = new Redis(server.url);
-});
-afterAll(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const redis = fileRedis();
 
 const batch = 250;
 const steps = 60;
@@ -42,7 +31,7 @@ async function worstOf(script: string, count: number, first = off) {
   for (let from = 0; from < count && worst.excess <= excessMax; from += batch, round++) {
     const seeds = Array.from({ length: Math.min(batch, count - from) }, (_, i) => 1 + from + i);
     const faults = kinds[round % kinds.length] as Faults;
-    const found = await runSchedules(redis, script, seeds, steps, faults);
+    const found = await runSchedules(redis(), script, seeds, steps, faults);
     expect(found.admitted).toBeGreaterThan(0);
     if (found.excess > worst.excess) worst = found;
   }

@@ -1,25 +1,15 @@
 /** What becomes of a lease that nobody asks for any more, with each algorithm: nothing is left to report. */
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { algorithms } from '../../src/exchange/algorithm.ts';
 import { createSharedMeters } from '../../src/limit/shared.ts';
 import { lease, leaseEntry } from '../../src/native/leases.ts';
 import { AskEntries, meter, SettleEntries, sweepMeters } from '../../src/native/meters.ts';
 import { adoptAnswer, type Births, createClocks, packCalls } from '../../src/sync/lease-call.ts';
 import { rhythmOf } from '../../src/sync/leases.ts';
+import { fileRedis } from '../support/file-redis.ts';
 import { timedScript } from '../support/lease-model.ts';
-import { type RedisProcess, startRedis } from '../support/redis.ts';
 
-let server: RedisProcess;
-let redis: Redis;
-beforeAll(async () => {
-  server = await startRedis();
-  redis = new Redis(server.url);
-});
-afterAll(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const redis = fileRedis();
 
 const capacity = 100;
 const rhythm = rhythmOf(1);
@@ -55,7 +45,7 @@ function podFor(prefix: string, algorithm: (typeof kinds)[number][1], rate: numb
       const packing = { ...rhythm, greets: false, prefix, shards: 1, births, clockOf: clocks.of };
       for (const call of packCalls(shared, reports, count, packing)) {
         const args = [...call.keys, 'pod', call.blob, String(1e12 + nowMs)];
-        const answer = await redis.callBuffer('EVAL', timedScript(), call.keys.length, ...args);
+        const answer = await redis().callBuffer('EVAL', timedScript(), call.keys.length, ...args);
         const told = adoptAnswer(shared, reports, call, answer, births, rhythm, nowMs, nowMs);
         clocks.told(0, { sentMs: nowMs, cameMs: nowMs, clockMs: told?.clockMs ?? 0 });
       }

@@ -1,20 +1,10 @@
 /** What pods get of a shared limit at steady demand: nearly all of it, and fairly. */
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { algorithms } from '../../src/exchange/algorithm.ts';
+import { fileRedis } from '../support/file-redis.ts';
 import { type Outcome, runSteady, type Steady } from '../support/lease-steady.ts';
-import { type RedisProcess, startRedis } from '../support/redis.ts';
 
-let server: RedisProcess;
-let redis: Redis;
-beforeAll(async () => {
-  server = await startRedis();
-  redis = new Redis(server.url);
-});
-afterAll(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const redis = fileRedis();
 
 const skewed = [100, 40, 20, 10, 8, 6, 4, 2];
 const bucket = { algorithm: algorithms.token_bucket, demand: skewed, seconds: 60 };
@@ -75,7 +65,7 @@ describe('at steady demand of 50 to 1', () => {
     ],
   ];
   test.each(cases)('%s', async (_, steady, limit, all, least) => {
-    const outcome = await runSteady(redis, steady);
+    const outcome = await runSteady(redis(), steady);
     const share = shareOf(outcome, limit);
     const text = JSON.stringify({ ...outcome, ...share });
     expect(share.all, text).toBeGreaterThanOrEqual(all);
