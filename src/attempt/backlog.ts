@@ -1,11 +1,16 @@
 /** Chunks between a provider that sends and whoever reads at another pace. */
 import type { TakeChunk } from '../exchange/chunks.ts';
 
+/** Never added to. */
+const noMore: Buffer[] = [];
+
 /** What nobody has read yet, and who waits for more. */
 export class Backlog {
   /** Bytes that nobody has read. */
   bytes = 0;
-  #chunks: Buffer[] = [];
+  /** Usually one chunk waits at most. */
+  #first: Buffer | null = null;
+  #more: Buffer[] = noMore;
   #wake: TakeChunk | null = null;
   #wakes = false;
   readonly #onTaken: () => void;
@@ -22,7 +27,9 @@ export class Backlog {
 
   /** Adds a chunk. Whoever waits gets it once all that came with it is here: one read may hold thousands of small ones. */
   push(chunk: Buffer): void {
-    this.#chunks.push(chunk);
+    if (this.#first === null) this.#first = chunk;
+    else if (this.#more === noMore) this.#more = [chunk];
+    else this.#more.push(chunk);
     this.bytes += chunk.length;
     if (this.#wake === null || this.#wakes) return;
     this.#wakes = true;
@@ -39,10 +46,11 @@ export class Backlog {
 
   /** Takes all that is there; null: nothing. */
   take(): Buffer | null {
-    const [first] = this.#chunks;
-    if (first === undefined) return null;
-    const all = this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks);
-    this.#chunks = [];
+    const first = this.#first;
+    if (first === null) return null;
+    const all = this.#more === noMore ? first : Buffer.concat([first, ...this.#more]);
+    this.#first = null;
+    this.#more = noMore;
     this.bytes = 0;
     this.#onTaken();
     return all;

@@ -26,15 +26,13 @@ export class Patience {
     this.#timer = setTimeout(check, waitMs, this);
   }
 
-  /** Something arrived: restarts the wait. */
+  /** Something arrived: restarts the wait. The timer isn't moved for each event of a stream: it looks again when it fires. */
   refresh(): void {
     this.#dueMs = this.#clock() + this.#waitMs;
-    if (this.#verdict === null) this.#timer.refresh();
-    else {
-      clearImmediate(this.#verdict);
-      this.#verdict = null;
-      this.#again(this.#waitMs);
-    }
+    if (this.#verdict === null) return;
+    clearImmediate(this.#verdict);
+    this.#verdict = null;
+    this.#again(this.#waitMs);
   }
 
   /** Ends the wait without calling back. */
@@ -46,7 +44,6 @@ export class Patience {
   /** Called by the timer only. */
   check(): void {
     const lateMs = this.#clock() - this.#dueMs;
-    // `refresh` reuses the timer, which is a shorter one after a stall.
     if (lateMs < -1) return this.#again(-lateMs);
     if (lateMs > stallMs) return this.#again(Math.min(lateMs, this.#waitMs));
     // Timers run before sockets are read: what has arrived by now must still count.

@@ -58,6 +58,8 @@ export class Connection {
   #waiting: Buffer | null = null;
   /** How long it may be idle, ms. */
   #idleMs: number;
+  /** No timeout is set for the time of the reply. */
+  #untimed = false;
   /** The client sends no further request. */
   #last = false;
 
@@ -93,6 +95,17 @@ export class Connection {
     this.socket.setTimeout(idleMs);
   }
 
+  /** A stream isn't ended for silence while it lasts, so its writes needn't be timed. */
+  untimed(): void {
+    this.#untimed = true;
+    this.socket.setTimeout(0);
+  }
+
+  #timed(): void {
+    this.#untimed = false;
+    this.socket.setTimeout(this.#idleMs);
+  }
+
   /** It ends after the current reply. */
   get closing(): boolean {
     return this.#last || this.#port.closing;
@@ -118,7 +131,7 @@ export class Connection {
     reply.request?.connectionDone(written);
     if (!written) return;
     if (this.closing) return this.#close();
-    if (reply.onTimeout !== null) this.socket.setTimeout(this.#idleMs);
+    if (reply.onTimeout !== null || this.#untimed) this.#timed();
     const waiting = this.#waiting;
     if (waiting === null) return;
     this.#waiting = null;
@@ -231,6 +244,24 @@ const [lineFeed, carriageReturn] = [10, 13];
  */
 let scratch = Buffer.allocUnsafeSlow(scratchBytes);
 
+/** Most bytes of a chunk's size and its line end, as far as chunks fit into `scratch`. */
+const sizeMaxBytes = 6;
+const digits = Buffer.from('0123456789abcdef');
+
+/** Puts a chunk's size before it. Returns where the chunk begins. */
+function putSize(bytes: Buffer, at: number, size: number): number {
+  let end = at;
+  for (let shift = size > 0xfff ? 12 : size > 0xff ? 8 : size > 0xf ? 4 : 0; shift >= 0; shift -= 4)
+    bytes[end++] = digits[(size >> shift) & 15] as number;
+  return putLineEnd(bytes, end);
+}
+
+function putLineEnd(bytes: Buffer, at: number): number {
+  bytes[at] = carriageReturn;
+  bytes[at + 1] = lineFeed;
+  return at + 2;
+}
+
 /** Writes one reply to a connection of the lane. */
 export class LaneReply implements WholeOutlet {
   /** The request it answers; null: it was refused before the pipeline. */
@@ -264,6 +295,7 @@ export class LaneReply implements WholeOutlet {
   writeHead(status: number, headers: readonly string[]): void {
     this.#connection.answered(status);
     this.#bodyless = isBodyless(status);
+    if (!this.#bodyless) this.#connection.untimed();
     const framing = this.#bodyless ? '' : 'Transfer-Encoding: chunked\r\n';
     this.#head = headText(status, headers, framing, this.#connection);
   }
@@ -299,12 +331,12 @@ export class LaneReply implements WholeOutlet {
   write(chunk: Buffer): boolean {
     const { socket } = this.#connection;
     if (this.#ended || this.#bodyless || chunk.length === 0) return true;
-    const before = `${this.#head}${chunk.length.toString(16)}\r\n`;
+    const head = this.#head;
     this.#head = '';
-    const length = before.length + chunk.length + 2;
-    if (length > scratchBytes) {
+    const most = head.length + sizeMaxBytes + chunk.length + 2;
+    if (most > scratchBytes) {
       socket.cork();
-      socket.write(before, 'latin1');
+      socket.write(`${head}${chunk.length.toString(16)}\r\n`, 'latin1');
       socket.write(chunk);
       const mayGoOn = socket.write('\r\n', 'latin1');
       socket.uncork();
@@ -312,12 +344,11 @@ export class LaneReply implements WholeOutlet {
     }
     // What waits for a slow client keeps no more than its own bytes.
     const shared = socket.writableLength === 0;
-    const bytes = shared ? scratch.subarray(0, length) : Buffer.allocUnsafe(length);
-    bytes.write(before, 'latin1');
-    chunk.copy(bytes, before.length);
-    bytes[length - 2] = carriageReturn;
-    bytes[length - 1] = lineFeed;
-    const mayGoOn = socket.write(bytes);
+    const bytes = shared ? scratch : Buffer.allocUnsafe(most);
+    const start = putSize(bytes, head === '' ? 0 : bytes.write(head, 'latin1'), chunk.length);
+    chunk.copy(bytes, start);
+    const end = putLineEnd(bytes, start + chunk.length);
+    const mayGoOn = socket.write(bytes.subarray(0, end));
     if (shared && socket.writableLength > 0) scratch = Buffer.allocUnsafeSlow(scratchBytes);
     return mayGoOn;
   }

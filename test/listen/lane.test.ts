@@ -1,7 +1,7 @@
 /** The lane of plain requests: it answers as Node's server does, and closes what asks nothing or never reads. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { generated } from '../../src/exchange/chunks.ts';
@@ -55,6 +55,42 @@ test('a connection is closed if it sends no request, or no further one', async (
   const asked = await openSocket(url);
   asked.write(plainRequest);
   expect(await readAll(asked)).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+});
+
+test('a stream may be silent for longer than a connection may be idle, and its connection is closed when idle after it', async () => {
+  const { url } = await startLane(
+    (_head, _body, reply) => {
+      async function* chunks(): AsyncGenerator<Buffer> {
+        yield Buffer.from('begin');
+        await sleep(100);
+        yield Buffer.from('end');
+      }
+      const stream = generated(chunks(), () => {});
+      void respond({ kind: 'stream', status: 200, headers: [], keepAlive: '', chunks: stream }, reply, times);
+    },
+    { idleMs: 20, firstMs: 20 },
+  );
+  const asked = await openSocket(url);
+  asked.write(plainRequest);
+  expect(await readAll(asked)).toMatch(/5\r\nbegin\r\n3\r\nend\r\n0\r\n\r\n$/);
+});
+
+test('chunks of every size have their length before them', async () => {
+  const { url } = await startLane((_head, _body, reply) => {
+    async function* chunks(): AsyncGenerator<Buffer> {
+      for (const size of sizes) yield Buffer.alloc(size, 'x');
+    }
+    const stream = generated(chunks(), () => {});
+    void respond({ kind: 'stream', status: 200, headers: [], keepAlive: '', chunks: stream }, reply, times);
+  });
+  // Around each further digit, and where a chunk has no room in the buffer for replies.
+  const sizes = [1, 15, 16, 17, 255, 256, 4095, 4096, 16_100, 16_384, 70_000];
+  const asked = await openSocket(url);
+  asked.write(plainRequest.replace('host', 'connection: close\r\nhost'));
+  const body = (await readAll(asked)).split('\r\n\r\n').slice(1).join('\r\n\r\n');
+  expect(body).toBe(
+    `${sizes.map((size) => `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`).join('')}0\r\n\r\n`,
+  );
 });
 
 const postOf = (bytes: number): string => `POST / HTTP/1.1\r\nhost: a\r\ncontent-length: ${bytes}\r\n\r\n`;

@@ -7,12 +7,12 @@ use sidegate_core::reply::registers::{REGISTERS, Register, write};
 
 fn openai(document: &str) -> Reading {
     let reading = read(document, Dialect::OpenAi).unwrap();
-    Reading { object: false, choices: 0, choices_ended: 0, ..reading }
+    Reading { object: false, choices: 0, choices_ended: 0, text_at: None, ..reading }
 }
 
 fn anthropic(document: &str) -> Reading {
     let reading = read(document, Dialect::Anthropic).unwrap();
-    Reading { object: false, choices: 0, choices_ended: 0, ..reading }
+    Reading { object: false, choices: 0, choices_ended: 0, text_at: None, ..reading }
 }
 
 fn choice(inside: &str) -> Reading {
@@ -277,7 +277,7 @@ fn the_text_of_a_reply_is_kept_wherever_it_is_cut() {
 
 fn gemini(document: &str) -> Reading {
     let reading = read(document, Dialect::Gemini).unwrap();
-    Reading { object: false, choices: 0, choices_ended: 0, ..reading }
+    Reading { object: false, choices: 0, choices_ended: 0, text_at: None, ..reading }
 }
 
 fn part(inside: &str) -> Reading {

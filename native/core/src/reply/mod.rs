@@ -14,3 +14,4 @@ pub mod read;
 pub mod reading;
 pub mod registers;
 pub mod sse;
+pub mod twin;

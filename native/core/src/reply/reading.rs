@@ -161,6 +161,8 @@ pub struct Reading {
     pub choices_ended: u128,
     /// Bytes of reply text: content, reasoning, refusals, tool arguments.
     pub text_bytes: u32,
+    /// Where all of that text stands in the document, if it is one string without an escape.
+    pub text_at: Option<(usize, usize)>,
     /// Whether it is `message_stop`.
     pub end: bool,
     /// Whether `choices` is an empty array.
@@ -175,8 +177,19 @@ impl Reading {
     /// Adds text that the client would show.
     pub(crate) fn show(&mut self, text: Text, source: &mut Source<'_>) {
         source.keep(text);
-        self.content |= text.start != text.end;
+        let shown = text.start != text.end;
+        self.content |= shown;
+        let whole = shown && self.text_bytes == 0 && !text.escaped();
         self.add_text(text.bytes());
+        if whole {
+            self.text_at = Some((text.start, text.end));
+        }
+    }
+
+    /// The model that its document says answered; empty: it names none, or none of at most [`MODEL_MAX`] bytes.
+    pub(crate) fn named<'d>(&self, document: &'d str) -> &'d str {
+        let name = self.model.map_or("", |(start, end)| &document[start..end]);
+        if name.len() > MODEL_MAX { "" } else { name }
     }
 
     /// Adds a choice.
@@ -187,9 +200,15 @@ impl Reading {
     }
 
     pub(crate) fn add_text(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.text_at = None;
+        }
         self.text_bytes = self.text_bytes.saturating_add(bytes as u32);
     }
 }
+
+/// Longest name of a model that is kept, in bytes.
+pub const MODEL_MAX: usize = 128;
 
 /// Longest reply text kept, in bytes; the rest is only counted. More than most models can say.
 pub const TEXT_MAX: usize = 128 * 1024;
@@ -203,7 +222,7 @@ pub struct Kept<'k> {
 }
 
 impl Kept<'_> {
-    fn add(&mut self, text: &str) {
+    pub(crate) fn add(&mut self, text: &str) {
         let room = self.max.saturating_sub(self.text.len());
         self.text.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(room)]);
     }

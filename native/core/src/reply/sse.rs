@@ -10,6 +10,7 @@ use crate::reply::facts::{ReplyFacts, state};
 use crate::reply::fault::Fault;
 use crate::reply::read::{Dialect, read_keeping};
 use crate::reply::reading::{Kept, Reading, TEXT_MAX};
+use crate::reply::twin::Twin;
 
 /// Memory that a scanner keeps for its next read, in bytes: more than most events have.
 const SPARE_MAX: usize = 4096;
@@ -25,9 +26,6 @@ pub enum Output<'a> {
     /// These bytes instead.
     Bytes(&'a [u8]),
 }
-
-/// Longest name of a model that is kept, in bytes.
-pub const MODEL_MAX: usize = 128;
 
 /// What happens to a block of lines.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +54,7 @@ pub struct Scanner {
     finished: bool,
     facts: ReplyFacts,
     choices: Choices,
+    twin: Twin,
     text: Vec<u8>,
     text_max: usize,
     model: String,
@@ -79,6 +78,7 @@ impl Scanner {
             finished: false,
             facts: ReplyFacts::default(),
             choices: Choices::default(),
+            twin: Twin::default(),
             text: Vec::new(),
             text_max: TEXT_MAX,
             model: String::new(),
@@ -122,7 +122,7 @@ impl Scanner {
     }
 
     /// The model that the stream says answers, as its JSON spells it; empty: it names none, or none of at most
-    /// [`MODEL_MAX`] bytes.
+    /// [`MODEL_MAX`](crate::reply::reading::MODEL_MAX) bytes.
     pub fn model(&self) -> &str {
         &self.model
     }
@@ -341,6 +341,10 @@ impl Scanner {
     }
 
     fn data(&mut self, data: &[u8]) -> Fate {
+        if let Some((reading, text)) = self.twin.read(data) {
+            Kept { text: &mut self.text, max: self.text_max }.add(text);
+            return self.learn(&reading);
+        }
         let trimmed = data.trim_ascii();
         if trimmed.is_empty() || trimmed == b"[DONE]" {
             if !trimmed.is_empty() {
@@ -357,16 +361,16 @@ impl Scanner {
         if reading.is_none_or(|reading| reading.error) {
             self.text.truncate(kept);
         }
-        if self.model.is_empty()
-            && let (Some(text), Some((start, end))) = (text, reading.and_then(|reading| reading.model))
-            && end - start <= MODEL_MAX
-        {
-            text[start..end].clone_into(&mut self.model);
+        if let (true, Some(text), Some(reading)) = (self.model.is_empty(), text, reading) {
+            reading.named(text).clone_into(&mut self.model);
         }
         match reading {
             None => self.fail(state::MALFORMED, data),
             Some(reading) if reading.error => self.fail(state::ERROR, data),
-            Some(reading) => self.learn(&reading),
+            Some(reading) => {
+                self.twin.remember(data, &reading);
+                self.learn(&reading)
+            }
         }
     }
 
