@@ -200,6 +200,8 @@ export interface SemanticCpu {
   readonly hit: Comparison;
   /** A miss for which a hit in other words was looked for, against one without that. Not the floor: both are Sidegate. */
   readonly miss: Comparison;
+  /** The same where none would be served, so that only some are looked for. */
+  readonly watched: Comparison;
 }
 
 /** Measures it with an index as full as misses make it. */
@@ -212,19 +214,22 @@ export async function measureSemantic(rig: Rig, rounds: number): Promise<Semanti
     opened.push(one);
     return one;
   };
-  const withMode = (mode: string): Promise<Server> =>
-    open(startSidegate({ ...common, cache: { semantic: { mode } } }));
+  const withLevel = (semantic: object): Promise<Server> =>
+    open(startSidegate({ ...common, cache: { semantic } }));
   try {
-    const pair = { floor: await withMode('off'), sidegate: await withMode('shadow') };
+    const without = await withLevel({ mode: 'off' });
+    // All are looked for, and none is served, so that each is a miss.
+    const looking = await withLevel({ mode: 'shadow', watchPerSecond: 1_000_000 });
+    const watching = await withLevel({ mode: 'shadow' });
+    const live = await withLevel({ mode: 'on' });
     const asked = { mode: 'question', connections: connectionsFull } as const;
-    for (const { port } of [pair.floor, pair.sidegate])
+    for (const { port } of [without, looking, watching, live])
       await load(rig, { ...asked, port, requestsMax: questionsStored, durationMs: orderMs });
-    const miss = await measureCpu(rig, pair, asked, rounds);
-    const live = await withMode('on');
-    await load(rig, { ...asked, port: live.port, requestsMax: questionsStored, durationMs: orderMs });
+    const miss = await measureCpu(rig, { floor: without, sidegate: looking }, asked, rounds);
+    const watched = await measureCpu(rig, { floor: without, sidegate: watching }, asked, rounds);
     const floor = await open(startFloor(common));
     const reworded = { mode: 'rewording', connections: connectionsFull } as const;
-    return { miss, hit: await measureCpu(rig, { floor, sidegate: live }, reworded, rounds) };
+    return { miss, watched, hit: await measureCpu(rig, { floor, sidegate: live }, reworded, rounds) };
   } finally {
     for (const server of opened) await server.stop();
   }

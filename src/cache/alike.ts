@@ -181,6 +181,13 @@ function readAsked(
   return { scope, text, normal: normalForm(text), place, maxAgeMs, embedder, vector: null };
 }
 
+/** Null: there is none, or it was made by another embedder than is asked now. */
+async function vectorOf(asked: Asked, embedder: Omit<Embedder, 'update'>): Promise<QuestionVector | null> {
+  asked.vector ??= embedder.embed(asked.scope, asked.text);
+  const vector = await asked.vector;
+  return asked.embedder === embedder.name ? vector : null;
+}
+
 /** The index of vectors of so many dimensions, that of all workers. */
 const openIndex = (bytesMax: number, dimensions: number, shared: Shared): number =>
   search.open(bytesMax, dimensions, shared.name(`questions in ${dimensions} dimensions`));
@@ -260,13 +267,6 @@ export function createAlikeLevels(
     return null;
   };
 
-  /** Null: there is none, or it was made by another embedder than is asked now. */
-  const vectorOf = async (asked: Asked): Promise<QuestionVector | null> => {
-    asked.vector ??= embedder.embed(asked.scope, asked.text);
-    const vector = await asked.vector;
-    return asked.embedder === embedder.name ? vector : null;
-  };
-
   return {
     ask: (...of) => readAsked(config.semantic.sampled, embedder.name, ...of),
     find(asked, nowMs) {
@@ -279,6 +279,7 @@ export function createAlikeLevels(
       if (place.mode === 'off') return nothing;
       const known = decided(asked, nowMs);
       if (known !== null) return used(known, place, places.use(place, random()));
+      if (!places.looks(place, nowMs)) return nothing;
       const unsure = embedder.external ? null : likest(asked, nowMs);
       if (unsure === null && !embedder.external) return nothing;
       const use = places.use(place, random());
@@ -287,7 +288,7 @@ export function createAlikeLevels(
       return { ...nothing, later: { asked, unsure, use, mostMs, nowMs } };
     },
     async finish({ asked, unsure, use, nowMs }) {
-      const vector = unsure === null ? await vectorOf(asked) : null;
+      const vector = unsure === null ? await vectorOf(asked, embedder) : null;
       const likely = unsure ?? (vector && likest(asked, nowMs, vector));
       if (likely === null) return nothing;
       const { found, decision } = likely;
@@ -308,7 +309,7 @@ export function createAlikeLevels(
         if (search.insert(index, place.owner, scope, entry, text, vector))
           link(place, ofEntry(entry), key, nowMs);
       };
-      const made = embedder.external ? vectorOf(asked) : null;
+      const made = embedder.external ? vectorOf(asked, embedder) : null;
       if (made === null) insert();
       else void made.then((vector) => vector && insert(vector));
       return made;

@@ -4,6 +4,7 @@ import type { CacheLevel } from '../exchange/reply.ts';
 import { type Purge, type Purged, purge, purgedBefore } from './purged.ts';
 import type { CacheSettings, SemanticMode } from './settings.ts';
 import { type Judgements, judge, noJudgements, type Trust, trustOf, type Use, useOf } from './trust.ts';
+import { createWatch } from './watch.ts';
 
 /** Places kept; the one that is longest unused is forgotten. */
 const placesMax = 10_000;
@@ -43,6 +44,8 @@ export interface PlaceView extends Trust {
 /** All places. */
 export interface Places {
   of(tenant: string, route: string): Place;
+  /** Whether a hit of the semantic level is looked for: wherever it may be served, and elsewhere so often. @param nowMs monotonic ms */
+  looks(place: Place, nowMs: number): boolean;
   /** What to do with a would-be hit of the semantic level. @param chance from 0 up to 1 */
   use(place: Place, chance: number): Use;
   /** @returns whether the semantic level is live there from now on, if that changed; otherwise null */
@@ -95,6 +98,7 @@ export const isUsed = ({ enabled, tenants, routes }: CacheSettings): boolean =>
 /** No place yet. */
 export function createPlaces(first: CacheSettings): Places {
   let config = first;
+  const watch = createWatch(() => config.semantic.watchPerSecond);
   const places = new Map<string, Place>();
   let purges = 0;
   /** What was purged, with its mark, so that a place that was forgotten, or is yet to come, doesn't find its old entries. */
@@ -142,6 +146,8 @@ export function createPlaces(first: CacheSettings): Places {
       [lastName, last] = [name, place];
       return place;
     },
+    looks: ({ mode, judgements }, nowMs) =>
+      mode === 'on' || (mode === 'auto' && judgements.live) || watch.take(nowMs),
     use({ mode, judgements }, chance) {
       if (mode === 'on') return 'serve';
       return mode === 'auto' ? useOf(judgements, chance, config.semantic) : 'shadow';

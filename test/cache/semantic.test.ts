@@ -1,5 +1,6 @@
 /** Questions in other words: when they are answered from the cache, when only judged, and what they never share. */
 import { afterEach, describe, expect, test } from 'vitest';
+import type { World } from '../../src/base/world.ts';
 import { decide } from '../../src/native/search.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
 import { type Wire, wires } from '../support/replies.ts';
@@ -23,14 +24,18 @@ const unsureTrap = 'How do I see my delivery address?';
 
 describe.each(wires)('through the sidecar, $name', (wire: Wire) => {
   let gate: Gate;
-  afterEach(() => gate.stop());
+  afterEach(async () => {
+    world = {};
+    await gate.stop();
+  });
+  let world: Partial<World> = {};
   const start = async (
     semantic: NonNullable<ConfigInput['cache']>['semantic'],
     more: ConfigInput = {},
     ...texts: string[]
   ): Promise<void> => {
     const scripts = (texts.length === 0 ? ['Under Settings.'] : texts).map((text) => answers(wire, text));
-    gate = await startGate(scripts, { ...more, cache: { semantic, ...more.cache } });
+    gate = await startGate(scripts, { ...more, cache: { semantic, ...more.cache } }, world);
   };
   const status = async (text: string, more: object = {}, headers: Record<string, string> = {}) => {
     const reply = await gate.ask(wire, text, { more: { ...more }, headers });
@@ -92,6 +97,30 @@ describe.each(wires)('through the sidecar, $name', (wire: Wire) => {
     expect(gate.sidecar.logText()).toContain('judged answers prove the semantic cache right here');
     expect(await status(rewordings.at(-1) ?? '')).toMatch(similar);
     expect(gate.upstream.calls).toHaveLength(10);
+  });
+
+  test('where nothing would be answered, no more questions a second are looked for than is set', async () => {
+    let nowMs = 1e6;
+    world = { clock: () => nowMs };
+    await start({ mode: 'shadow', watchPerSecond: 2 });
+    await gate.ask(wire, question);
+    const [first = '', second = '', third = ''] = rewordings;
+    const watched = /detail=shadow/;
+    expect(await status(first)).toMatch(watched);
+    expect(await status(second)).toBe('sidegate; fwd=uri-miss');
+    // What was decided before takes no look.
+    expect(await status(`Hello, ${first}`)).not.toMatch(/uri-miss$/);
+    nowMs += 400;
+    expect(await status(trap)).toBe('sidegate; fwd=uri-miss');
+    nowMs += 100;
+    expect(await status(third)).toMatch(watched);
+  });
+
+  test('where hits are served, each question is looked for', async () => {
+    world = { clock: () => 1e6 };
+    await start({ mode: 'on', watchPerSecond: 1 });
+    await gate.ask(wire, question);
+    for (const text of rewordings.slice(0, 3)) expect(await status(text)).toMatch(similar);
   });
 
   test('answers that differ keep it in the shadow', async () => {

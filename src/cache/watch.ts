@@ -1,0 +1,26 @@
+/**
+ * How often similar questions are looked for where none is served, only judged. Looking takes more CPU time than all else of
+ * a request; what is learned of some hundred questions a minute is as true as what is learned of all.
+ */
+
+/** Takes from the looks of a second. */
+export interface Watch {
+  /** False: there are none left. @param nowMs monotonic ms */
+  take(nowMs: number): boolean;
+}
+
+/** At most so many a second, as `perSecond` says now; as many may come at once. */
+export function createWatch(perSecond: () => number): Watch {
+  let left = Number.POSITIVE_INFINITY;
+  let lastMs = 0;
+  return {
+    take(nowMs) {
+      const rate = perSecond();
+      left = Math.min(rate, left + (Math.max(0, nowMs - lastMs) / 1000) * rate);
+      lastMs = Math.max(lastMs, nowMs);
+      if (left < 1) return false;
+      left -= 1;
+      return true;
+    },
+  };
+}
