@@ -1,48 +1,20 @@
 /** The lane of plain requests: it answers as Node's server does, and closes what asks nothing or never reads. */
 import { once } from 'node:events';
-import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
-import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import type { Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { generated } from '../../src/exchange/chunks.ts';
-import { Connection, type LanePort } from '../../src/listen/lane.ts';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { respond } from '../../src/listen/respond.ts';
 import { chainConfig } from '../support/chain.ts';
 import { openSocket, readAll } from '../support/client.ts';
+import { plainRequest, startLane, times } from '../support/lane.ts';
 import { type Wire, wires } from '../support/replies.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 import { answers, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const wire = wires[0] as Wire;
 
-/** A port whose connections never leave the lane. */
-async function startLane(
-  serve: LanePort['serve'],
-  { firstMs = 60_000, idleMs = 60_000 } = {},
-): Promise<{ readonly url: string; readonly lane: LanePort }> {
-  const lane: LanePort = {
-    connections: new Set(),
-    firstMs,
-    idleMs,
-    closing: false,
-    gatheringBytes: 0,
-    serve,
-    accepts: () => true,
-    handOver: (socket) => void socket.destroy(),
-  };
-  const server = createSocketServer({ allowHalfOpen: true }, (socket) => new Connection(socket, lane));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  onTestFinished(() => {
-    for (const { socket } of lane.connections) socket.destroy();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}`, lane };
-}
-
-const plainRequest = 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n';
 const noBytes = Buffer.alloc(0);
-const times = { keepAliveMs: 60_000, clientTimeoutMs: 50 };
 
 test('a connection is closed if it sends no request, or no further one', async () => {
   const silent = await startLane(() => {}, { firstMs: 20 });
@@ -55,42 +27,6 @@ test('a connection is closed if it sends no request, or no further one', async (
   const asked = await openSocket(url);
   asked.write(plainRequest);
   expect(await readAll(asked)).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
-});
-
-test('a stream may be silent for longer than a connection may be idle, and its connection is closed when idle after it', async () => {
-  const { url } = await startLane(
-    (_head, _body, reply) => {
-      async function* chunks(): AsyncGenerator<Buffer> {
-        yield Buffer.from('begin');
-        await sleep(100);
-        yield Buffer.from('end');
-      }
-      const stream = generated(chunks(), () => {});
-      void respond({ kind: 'stream', status: 200, headers: [], keepAlive: '', chunks: stream }, reply, times);
-    },
-    { idleMs: 20, firstMs: 20 },
-  );
-  const asked = await openSocket(url);
-  asked.write(plainRequest);
-  expect(await readAll(asked)).toMatch(/5\r\nbegin\r\n3\r\nend\r\n0\r\n\r\n$/);
-});
-
-test('chunks of every size have their length before them', async () => {
-  const { url } = await startLane((_head, _body, reply) => {
-    async function* chunks(): AsyncGenerator<Buffer> {
-      for (const size of sizes) yield Buffer.alloc(size, 'x');
-    }
-    const stream = generated(chunks(), () => {});
-    void respond({ kind: 'stream', status: 200, headers: [], keepAlive: '', chunks: stream }, reply, times);
-  });
-  // Around each further digit, and where a chunk has no room in the buffer for replies.
-  const sizes = [1, 15, 16, 17, 255, 256, 4095, 4096, 16_100, 16_384, 70_000];
-  const asked = await openSocket(url);
-  asked.write(plainRequest.replace('host', 'connection: close\r\nhost'));
-  const body = (await readAll(asked)).split('\r\n\r\n').slice(1).join('\r\n\r\n');
-  expect(body).toBe(
-    `${sizes.map((size) => `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`).join('')}0\r\n\r\n`,
-  );
 });
 
 const postOf = (bytes: number): string => `POST / HTTP/1.1\r\nhost: a\r\ncontent-length: ${bytes}\r\n\r\n`;
@@ -164,43 +100,6 @@ test('requests that are still arriving take bounded memory together, and give it
   expect(await readAll(await begin())).toBe('');
   for (const socket of sockets) socket.destroy();
   await vi.waitFor(() => expect(lane.gatheringBytes).toBe(0));
-});
-
-test('a client that never reads the end of a stream is disconnected', async () => {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const { url } = await startLane((_head, _body, reply) => {
-    // Ends as soon as something waits for the client, but too little for its reading to be waited for.
-    async function* chunks(): AsyncGenerator<Buffer> {
-      while (reply.writableLength === 0) yield Buffer.alloc(16 * 1024, 'x');
-    }
-    reply.on('close', () => resolve(true));
-    const stream = generated(chunks(), () => {});
-    void respond({ kind: 'stream', status: 200, headers: [], keepAlive: '', chunks: stream }, reply, times);
-  });
-  const socket = await openSocket(url);
-  socket.pause();
-  socket.write(plainRequest);
-  expect(await promise).toBe(true);
-  socket.destroy();
-});
-
-test('small chunks that wait for a client that never reads take little more than their bytes', async () => {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const { url } = await startLane((_head, _body, reply) => {
-    reply.writeHead(200, []);
-    // More than the system's buffers hold, so that all that follows waits.
-    reply.write(Buffer.alloc(16 * 1024 * 1024));
-    const before = process.memoryUsage().arrayBuffers;
-    for (let i = 0; i < 2000; i++) reply.write(Buffer.from('data: {}'));
-    resolve(process.memoryUsage().arrayBuffers - before);
-    reply.destroy();
-  });
-  const socket = await openSocket(url);
-  socket.pause();
-  socket.write(plainRequest);
-  // 32 MB when each of them held a buffer for whole replies.
-  expect(await promise).toBeLessThan(2 * 1024 * 1024);
-  socket.destroy();
 });
 
 test('a reply without a body has no length', async () => {
