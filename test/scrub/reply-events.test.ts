@@ -199,6 +199,30 @@ describe('OpenAI', () => {
     expect(findings).toEqual([{ kind: 'email', count: 1 }]);
   });
 
+  test.each([
+    ['a transcript', (text: string) => ({ audio: { id: 'a1', transcript: text } })],
+    [
+      'reasoning in details',
+      (text: string) => ({ reasoning_details: [{ type: 'reasoning.text', index: 0, text }] }),
+    ],
+    [
+      'a summary of reasoning',
+      (text: string) => ({ reasoning_details: [{ type: 'reasoning.summary', index: 1, summary: text }] }),
+    ],
+  ])('%s in pieces', (_, delta) => {
+    const pieces = said.match(/.{1,7}/g) ?? [];
+    const { text, findings } = scrubbed(
+      'openai',
+      pieces.map((piece) => data({ choices: [{ index: 0, delta: delta(piece) }] })),
+    );
+    const all = eventsOf(text)
+      .map((event) => JSON.stringify(event))
+      .map((part) => /"(?:transcript|text|summary)":"([^"]*)"/.exec(part)?.[1] ?? '')
+      .join('');
+    expect(all.replaceAll(placeholder, '@')).toBe('Write to @, not to @ now.');
+    expect(findings).toEqual([{ kind: 'email', count: 2 }]);
+  });
+
   test('what an event carries for a text that is held back has nothing else in clear', () => {
     const annotation = { type: 'url_citation', url_citation: { title: said } };
     const held = openaiDelta(0, { content: 'to bo', annotations: [annotation] }, null);

@@ -128,6 +128,16 @@ function textSlots(event: Json): TextSlot[] {
         slots.push({ channel: `${numberOf(choice.index)}.${field}`, holder: delta, field });
       }
     }
+    // What is said aloud, and reasoning that providers such as OpenRouter want back.
+    const { audio } = delta;
+    if (isObject(audio) && typeof audio.transcript === 'string')
+      slots.push({ channel: `${numberOf(choice.index)}.audio`, holder: audio, field: 'transcript' });
+    for (const detail of listOf(delta.reasoning_details)) {
+      for (const field of ['text', 'summary']) {
+        const channel = `${numberOf(choice.index)}.detail.${numberOf(detail.index)}.${field}`;
+        if (typeof detail[field] === 'string') slots.push({ channel, holder: detail, field });
+      }
+    }
     // The only call, as it was before there were tools.
     const { function_call: only } = delta;
     if (isObject(only) && typeof only.arguments === 'string')
@@ -153,6 +163,8 @@ function carrierOf(event: Json): Json {
     if (!isObject(choice.delta)) continue;
     delete choice.delta.role;
     if (isObject(choice.delta.function_call)) delete choice.delta.function_call.name;
+    if (isObject(choice.delta.audio)) delete choice.delta.audio.data;
+    for (const detail of listOf(choice.delta.reasoning_details)) delete detail.signature;
     for (const call of listOf(choice.delta.tool_calls)) {
       delete call.id;
       delete call.type;
