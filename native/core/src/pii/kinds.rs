@@ -10,6 +10,7 @@ mod passwords;
 pub mod personal;
 mod phone;
 mod phone_codes;
+mod private_key;
 mod secret_rows;
 mod secrets;
 mod united_kingdom;
@@ -61,7 +62,7 @@ impl Kind {
 /// an address.
 #[rustfmt::skip]
 pub const KINDS: [Kind; 49] = [
-    kind("private_key", "a private key", "Private keys", secrets::PRIVATE_KEY).secret(),
+    kind("private_key", "a private key", "Private keys", private_key::MATCHER).secret(),
     kind("url_credentials", "a link with a password", "Links and connection strings with a password", secrets::CREDENTIALS).secret(),
     kind("jwt", "a JSON web token", "JSON web tokens", secrets::JWT).secret(),
     kind("api_key", "an API key", "API keys and tokens", secrets::API_KEY).secret(),
@@ -197,6 +198,9 @@ mod tests {
             "password: a1",
             "-----BEGIN ",
             "-----BEGIN PRIVATE KEY",
+            "-----BEGIN PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY----- a\n",
+            "http://a:1/@",
             "eyJ",
             "eyJhbGciOiJIUzI1NiIs.",
             "ghp_",

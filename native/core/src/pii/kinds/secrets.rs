@@ -1,5 +1,4 @@
-//! Finds secrets by how they look: API keys and tokens by how they begin, JSON web tokens, private keys, and credentials in
-//! links.
+//! Finds secrets by how they look: API keys and tokens by how they begin, JSON web tokens, and credentials in links.
 
 use std::ops::Range;
 
@@ -15,8 +14,6 @@ pub const API_KEY: Matcher =
     Matcher { anchors: &[Anchor::Token(TOKEN_MIN), Anchor::Text(":")], at: api_key_at };
 /// JSON web tokens (RFC 7519).
 pub const JWT: Matcher = Matcher { anchors: &[Anchor::Token(TOKEN_MIN)], at: jwt_at };
-/// Private keys in PEM form.
-pub const PRIVATE_KEY: Matcher = Matcher { anchors: &[Anchor::Text("-----BEGIN ")], at: private_key_at };
 /// Links and connection strings with a user's name and password.
 pub const CREDENTIALS: Matcher = Matcher { anchors: &[Anchor::Text("@")], at: credentials_at };
 
@@ -24,8 +21,6 @@ pub const CREDENTIALS: Matcher = Matcher { anchors: &[Anchor::Text("@")], at: cr
 const TOKEN_MIN: usize = 20;
 /// Length of a JSON web token, in bytes, from which on it is one without its last part.
 const LONG_MIN: usize = 4096;
-/// Longest private key, in bytes.
-const PRIVATE_KEY_MAX: usize = 16 * 1024;
 /// Longest link before its `@`.
 const LINK_MAX: usize = 512;
 
@@ -140,22 +135,6 @@ fn jwt_at(spot: &Spot) -> Option<Range<usize>> {
     (header && (signed && claims || encrypted())).then_some(spot.anchor.start + start..end)
 }
 
-fn private_key_at(spot: &Spot) -> Option<Range<usize>> {
-    let rest = &spot.bytes()[spot.anchor.end..];
-    let head = memmem::find(&rest[..rest.len().min(64)], b"PRIVATE KEY")?;
-    let within = &rest[..rest.len().min(PRIVATE_KEY_MAX)];
-    let end = memmem::find(&within[head..], b"-----END").and_then(|at| {
-        let last = &within[head + at + 8..];
-        memmem::find(last, b"-----").map(|more| head + at + 8 + more + 5)
-    });
-    // One that is cut off is a secret all the same.
-    let mut end = spot.anchor.end + end.unwrap_or(within.len());
-    while !spot.text.is_char_boundary(end) {
-        end += 1;
-    }
-    Some(spot.anchor.start..end)
-}
-
 /// `https://user:password@host/path` and the like: all of it, since the host is part of the secret's use.
 fn credentials_at(spot: &Spot) -> Option<Range<usize>> {
     let bytes = spot.bytes();
@@ -247,9 +226,6 @@ mod tests {
     fn finds_other_secrets() {
         let jwt = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
         assert_eq!(found_by(JWT, &format!("Bearer {jwt}.")), [jwt]);
-        let key = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc\n-----END RSA PRIVATE KEY-----";
-        assert_eq!(found_by(PRIVATE_KEY, &format!("a\n{key}\nb")), [key]);
-        assert_eq!(found_by(PRIVATE_KEY, "-----BEGIN PUBLIC KEY-----\nMIIE"), [""; 0]);
         let link = "postgres://app:s3cr3t@db.internal:5432/app?ssl=true";
         assert_eq!(found_by(CREDENTIALS, &format!("DSN={link} ok")), [link]);
         assert_eq!(found_by(CREDENTIALS, "https://a.b/c@d mailto://x@y.zz git@github.com:x"), [""; 0]);
