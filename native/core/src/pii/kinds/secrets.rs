@@ -148,7 +148,11 @@ fn credentials_at(spot: &Spot) -> Option<Range<usize>> {
     let scheme = start + memmem::find(&bytes[start..at], b"://")?;
     let user = &bytes[scheme + 3..at];
     let colon = memchr::memchr(b':', user)?;
-    if colon + 1 == user.len() || user.contains(&b'/') && !user[..colon].is_ascii() {
+    let (login, password) = (&user[..colon], &user[colon + 1..]);
+    let ends = |byte: &u8| matches!(byte, b'/' | b'?' | b'#');
+    // Behind the host and its port, a link may have colons and addresses: http://localhost:3000/@fs/x.
+    let port = password.iter().position(ends).is_some_and(|at| password[..at].iter().all(u8::is_ascii_digit));
+    if password.is_empty() || port || login.iter().any(ends) || login.starts_with(b"[") {
         return None;
     }
     let name = bytes[start..scheme]
@@ -166,7 +170,7 @@ fn credentials_at(spot: &Spot) -> Option<Range<usize>> {
     let link =
         bytes[host..].iter().take(LINK_MAX).take_while(|byte| !stops(byte) && !matches!(byte, b',' | b')'));
     let end = host + link.count();
-    let placeholder = user[colon + 1..].iter().all(|byte| matches!(byte, b'*' | b'x' | b'.'));
+    let placeholder = password.iter().all(|byte| matches!(byte, b'*' | b'x' | b'.'));
     (name > 0 && end > host && !placeholder && spot.text.is_char_boundary(end)).then_some(scheme - name..end)
 }
 
@@ -243,6 +247,21 @@ mod tests {
             found_by(API_KEY, "see https://hooks.slack.com/services/T, or //discord.com/api"),
             [""; 0]
         );
+        // A password may hold a slash; a port, and a path with a colon or an `@`, are none.
+        let link = "https://bot:8k/3s@git.example/x";
+        assert_eq!(found_by(CREDENTIALS, link), [link]);
+        for text in [
+            "http://localhost:5173/@vite/client",
+            "http://localhost:4873/@scope/pkg/-/pkg-1.tgz",
+            "https://api.example:8080/users/ann@example.com",
+            "http://[::1]:3000/@fs/home/x",
+            "https://host.example/a:b/c@d.ee",
+            "https://host.example:443?to=ann@example.com",
+            "https://host.example?at=10:30&to=ann@example.com",
+            "https://host.example#at=10:30&to=ann@example.com",
+        ] {
+            assert_eq!(found_by(CREDENTIALS, text), [""; 0], "{text}");
+        }
         let bot = "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc";
         assert_eq!(found_by(API_KEY, &format!("bot {bot}")), [bot]);
     }
