@@ -99,6 +99,13 @@ function tierOf(flags: number): Tier | null {
   return number === 0 ? null : (tiers[number - 1] ?? null);
 }
 
+/** Letters as JSON in a text may write them: any others keep a value from being restored. */
+const escapes = /\\+(?:u([\da-f]{4})|\/)/gi;
+const withoutEscapes = (value: string): string =>
+  value.replace(escapes, (_, code?: string) =>
+    code === undefined ? '/' : String.fromCharCode(Number.parseInt(code, 16)),
+  );
+
 function readMasked(original: Buffer, edited: Buffer | null): ReadonlyMap<string, string> | null {
   const count = reg(at.Values);
   if (count === 0 || edited === null) return null;
@@ -107,7 +114,7 @@ function readMasked(original: Buffer, edited: Buffer | null): ReadonlyMap<string
     const from = headSize + valueSize * i;
     const placeholder = edited.toString('latin1', reg(from), reg(from + 1));
     const raw = original.toString('utf8', reg(from + 2), reg(from + 3));
-    masked.set(placeholder, raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw);
+    masked.set(placeholder, raw.includes('\\') ? withoutEscapes(String(JSON.parse(`"${raw}"`))) : raw);
   }
   return masked;
 }

@@ -96,6 +96,23 @@ fn what_looks_the_same_is_found() {
 }
 
 #[test]
+fn what_programs_escape_is_found_and_leaves_json() {
+    // As Python writes the arguments of a tool call.
+    let escaped =
+        |name: &str| format!(r#"{{"x":"{{\"to\":\"{name}\",\"no\":\"\\u5361\\u53f74111111111111111\"}}"}}"#);
+    let name = r"jos\\u00e9@b.cc";
+    let expected = r#"{"x":"{\"to\":\"[EMAIL]\",\"no\":\"\\u5361\\u53f7[CARD]\"}"}"#;
+    assert_eq!(edited(&escaped(name), Action::Redact), expected);
+    // The same value as it is elsewhere, so it has one placeholder, and is restored.
+    let body = escaped(name).replace(r#""x":"#, "\"w\":\"jos\u{e9}@b.cc\",\"x\":");
+    let inspection = look(&body, Action::Tokenise);
+    let text = String::from_utf8(inspection.scrubbed.body.unwrap()).unwrap();
+    assert_eq!(text.matches(&token("jos\u{e9}@b.cc")).count(), 2, "{text}");
+    let inspection = look(&escaped(name), Action::Tokenise);
+    assert_eq!(inspection.scrubbed.values.len(), 2);
+}
+
+#[test]
 fn short_strings_and_keys_are_searched_too() {
     for (body, expected) in [
         (r#"{"x":"4222222222222"}"#, r#"{"x":"[CARD]"}"#),

@@ -4,6 +4,8 @@
 //! disappears, as the accents do that are written apart; and escapes of JSON in JSON, as the arguments of tool calls hold them,
 //! become what they stand for.
 
+use std::borrow::Cow;
+
 use memchr::memchr;
 
 use crate::text::block::{Lanes, Places, Scan, scan};
@@ -77,18 +79,55 @@ fn escape(rest: &[u8]) -> Option<(char, usize)> {
         Some(b'n' | b'r' | b't') => whole(' '),
         Some(b'"') => whole('"'),
         Some(b'/') => whole('/'),
-        Some(b'u') => coded(&rest[slashes + 1..]).map(|c| (c, slashes + 5)),
+        Some(b'u') => coded(rest, slashes),
         _ => None,
     };
     code.or((slashes > 1).then_some(('\\', slashes)))
 }
 
-/// The character of ASCII whose code is there, in four digits.
-fn coded(digits: &[u8]) -> Option<char> {
-    let digits = std::str::from_utf8(digits.get(..4)?).ok()?;
+/// The character whose code, or the codes of whose halves, are there, behind so many backslashes each.
+fn coded(rest: &[u8], slashes: usize) -> Option<(char, usize)> {
+    let len = slashes + CODED;
+    let first = unit(rest.get(slashes..len)?)?;
+    if let Some(c) = char::from_u32(first.into()) {
+        return Some((c, len));
+    }
+    let (before, second) = rest.get(len..2 * len)?.split_at(slashes);
+    let second = before.iter().all(|&byte| byte == b'\\').then(|| unit(second))??;
+    let c = char::decode_utf16([first, second]).next()?.ok()?;
+    Some((c, 2 * len))
+}
+
+/// Length of an escape without its backslashes: `u00e9`.
+const CODED: usize = 5;
+
+fn unit(coded: &[u8]) -> Option<u16> {
+    let digits = std::str::from_utf8(coded.strip_prefix(b"u")?).ok()?;
     // A sign would be read as part of the number.
-    let code = u8::from_str_radix(digits.strip_prefix("00")?, 16).ok()?;
-    (code.is_ascii() && !digits.contains('+')).then_some(char::from(code))
+    if digits.starts_with('+') { None } else { u16::from_str_radix(digits, 16).ok() }
+}
+
+/// A value without the escapes of letters that it has as part of JSON in a text. As it is, where it has others, which stand
+/// for what JSON must escape.
+pub fn without_escapes(value: &str) -> Cow<'_, str> {
+    if memchr(b'\\', value.as_bytes()).is_none() {
+        return Cow::Borrowed(value);
+    }
+    let mut text = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = memchr(b'\\', rest.as_bytes()) {
+        let (before, escaped) = rest.split_at(at);
+        let Some((c, len)) = escape(escaped.as_bytes()) else { return Cow::Borrowed(value) };
+        let is_letter = c >= ' ' && !matches!(c, '"' | '\\') && !escaped[..len].ends_with(['n', 'r', 't']);
+        if !is_letter {
+            return Cow::Borrowed(value);
+        }
+        text.push_str(before);
+        text.push(c);
+        rest = &escaped[len..];
+    }
+    text.push_str(rest);
+    Cow::Owned(text)
 }
 
 /// How something begins that may be folded: an escape, or a character beyond ASCII.
@@ -167,7 +206,11 @@ impl Scan for Folds<'_> {
             }
             let (into, len) = match bytes[at] {
                 b'\\' => match escape(&bytes[at..]) {
-                    Some((into, len)) => (Fold::Into(into), len),
+                    Some((into, len)) if into.is_ascii() => (Fold::Into(into), len),
+                    Some((into, len)) => match fold(into) {
+                        Fold::Same => (Fold::Into(into), len),
+                        folded => (folded, len),
+                    },
                     None => (Fold::Same, 1),
                 },
                 _ => text[at..].chars().next().map_or((Fold::Same, 1), |c| (fold(c), c.len_utf8())),
@@ -203,7 +246,25 @@ mod tests {
         assert_eq!(fold("a\u{e0041}b\u{3164}c").as_deref(), Some("abc"));
         assert_eq!(fold("\u{e4f}\u{e5a}\u{104a}\u{9f0}\u{1eb1}"), None);
         assert_eq!(fold(r"\\nb\\\\u0040c\\\\\\n\\\ud\\").as_deref(), Some(r" b@c \ud\"));
-        assert_eq!(fold(r"C:\dir \u00e9 \"), None);
+        assert_eq!(
+            fold(r"C:\dir \u00e \udc00 \ud83d \ud83d\n \"),
+            Some(r"C:\dir \u00e \udc00 \ud83d \ud83d  \".into())
+        );
+        // As programs write what is beyond ASCII: letters, halves of a character, and what looks the same as something else.
+        assert_eq!(fold(r"J\u00fcrgen \\u5361\u53F7").as_deref(), Some("J\u{fc}rgen \u{5361}\u{53f7}"));
+        assert_eq!(
+            fold(r"\ud83d\ude00 \\ud83d\\ude00 \ud83d\\ude00").as_deref(),
+            Some("\u{1f600} \u{1f600} \\ud83d\\ude00")
+        );
+        assert_eq!(fold(r"\uff14\u200b1\u00a0\ud835\udfcf").as_deref(), Some("41 1"));
+    }
+
+    #[test]
+    fn values_are_known_without_escapes() {
+        assert_eq!(without_escapes(r"jos\u00e9\\u0040\ud83d\ude00.b\/c"), "jos\u{e9}@\u{1f600}.b/c");
+        for kept in ["plain", r"a\nb", r"a\u0022b", r"a\u005cb", r"a\u000ab", r"a\\b", r"a\x", r"a\ud83d"] {
+            assert_eq!(without_escapes(kept), kept);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::json::string::Decoded;
 use crate::json::walker::Text;
 use crate::pii::blob::is_blob;
 use crate::pii::finder::{Finding, Search};
-use crate::pii::fold::Folded;
+use crate::pii::fold::{Folded, without_escapes};
 use crate::pii::kind_set::KindId;
 use crate::pii::policy::{Action, KINDS_MAX, Policy};
 use crate::pii::quote::{Quotes, quote};
@@ -258,6 +258,8 @@ impl<'b> Scrubber<'b> {
 
     /// `quotes`: of how many backslashes each is that must stand around what takes its place.
     fn note(&mut self, kind: KindId, text: &str, raw: Range<usize>, quotes: Option<usize>) {
+        // The same value wherever it stands, so that it has one placeholder.
+        let text = &*without_escapes(text);
         if self.policy.allows(text) {
             return;
         }
