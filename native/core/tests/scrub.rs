@@ -124,6 +124,50 @@ fn short_strings_and_keys_are_searched_too() {
     }
 }
 
+/// A call of a tool and what it gave, with members that mean something else outside of these.
+fn calls() -> [(Endpoint, String); 3] {
+    let given = r#"{"signature":"Ann a@b.cc","name":"Bob c@d.ee","list":[{"url":"e@f.gg","encrypted_content":["a@b.cc"]}]}"#;
+    let signed = r#""signature":"a@b.cc""#;
+    [
+        (
+            Endpoint::Messages,
+            format!(
+                r#"{{"messages":[{{"role":"assistant","content":[{{"type":"thinking","thinking":"hm",{signed}}},
+                {{"type":"tool_use","id":"t","name":"send","input":{given}}}]}}]}}"#
+            ),
+        ),
+        (
+            Endpoint::Generate,
+            format!(
+                r#"{{"contents":[{{"role":"model","parts":[{{"functionCall":{{"name":"send","args":{given}}},{signed}}},
+                {{"function_response":{{"name":"send","response":{given}}}}}]}}]}}"#
+            ),
+        ),
+        (
+            Endpoint::Responses,
+            format!(
+                r#"{{"input":[{{"type":"reasoning",{signed}}}],"prompt":{{"id":"p","variables":{given}}}}}"#
+            ),
+        ),
+    ]
+}
+
+#[test]
+fn whatever_a_tool_is_given_and_gives_is_searched() {
+    for (endpoint, body) in calls() {
+        let found = inspect(body.as_bytes(), endpoint, &policy(Action::Redact), "", &[], false, b"key", 100);
+        let scrubbed = String::from_utf8(found.scrubbed.body.unwrap()).unwrap();
+        let given = r#"{"signature":"Ann [EMAIL]","name":"Bob [EMAIL]","list":[{"url":"[EMAIL]","encrypted_content":["[EMAIL]"]}]}"#;
+        assert!(scrubbed.contains(given), "{scrubbed}");
+        // What the provider signed stays.
+        assert!(scrubbed.contains(r#""signature":"a@b.cc""#), "{scrubbed}");
+        let asked: Vec<String> = texts(body.as_bytes(), endpoint).into_iter().map(|text| text.text).collect();
+        let asked = asked.join("|");
+        assert!(asked.contains("Ann a@b.cc|Bob c@d.ee|e@f.gg"), "{asked}");
+        assert!(!asked.contains("send") && !asked.contains("tool_use"), "{asked}");
+    }
+}
+
 #[test]
 fn each_action_has_its_effect() {
     let body = r#"{"x":"4111 1111 1111 1111"}"#;

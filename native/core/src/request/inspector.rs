@@ -131,7 +131,8 @@ impl<'b> Inspector<'b> {
         match place {
             Place::Outside => self.document(token),
             Place::Root => self.root_value(key, token),
-            Place::Other | Place::Messages | Place::Message | Place::Content => {}
+            Place::Other | Place::Messages | Place::Message | Place::Content | Place::Call | Place::Given => {
+            }
             _ => self.detail(place, key, token),
         }
         match token {
@@ -362,7 +363,8 @@ impl<'b> Inspector<'b> {
     fn string(&mut self, place: Place, key: Key, text: Text) {
         // Each text of a batch to be embedded names its model again.
         let named = key == Key::Model && self.endpoint == Endpoint::Generate;
-        if self.prompt && !is_label(key) && !named {
+        let given = place == Place::Given;
+        if self.prompt && (given || !is_label(key) && !named) {
             let raw = &self.body[text.start..text.end];
             self.facts.text_spans += 1;
             self.facts.text_bytes += text.bytes();
@@ -381,7 +383,7 @@ impl<'b> Inspector<'b> {
         }
         self.asking.string((self.endpoint, self.body), place, key, self.walker.depth(), text);
         let model = place == Place::Root && key == Key::Model;
-        if !model && !is_signed(key) {
+        if !model && (given || !is_signed(key)) {
             self.scrubber.look(text, self.label);
         }
     }

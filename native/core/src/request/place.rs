@@ -28,6 +28,10 @@ pub(crate) enum Place {
     Stops,
     /// What is to be written to the provider's cache, and for how long.
     CacheControl,
+    /// What a tool is called with or gave, and what it is called, as Gemini has them; and a prompt that the provider keeps.
+    Call,
+    /// What tools are given and give, and the values of such a prompt: their members' names say nothing of the request.
+    Given,
     Other,
 }
 
@@ -68,6 +72,18 @@ impl Place {
             (Place::Message | Place::Part, Key::Content, true) => Place::Content,
             (Place::Content, _, false) => Place::Part,
             (Place::Tools, _, false) if anthropic || gemini || responses => Place::Tool,
+            (Place::Given, ..) => Place::Given,
+            (Place::Part, Key::Input, false) if anthropic => Place::Given,
+            (
+                Place::Part,
+                Key::GeminiFunctionCall
+                | Key::FunctionCall
+                | Key::FunctionResponse
+                | Key::FunctionResponseSnake,
+                false,
+            ) if gemini => Place::Call,
+            (Place::Root, Key::Prompt, false) if responses => Place::Call,
+            (Place::Call, Key::Args | Key::Response | Key::Variables, false) => Place::Given,
             (_, Key::CacheControl, false) => Place::CacheControl,
             _ => Place::Other,
         }
