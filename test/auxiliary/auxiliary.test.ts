@@ -93,6 +93,22 @@ describe('what comes back', () => {
     expect(reply.headers['content-type']).toBe('text/vtt; charset=utf-8');
   });
 
+  test.each(['text', 'vtt'])(
+    'a transcript as %s, without what a reply may not hold',
+    async (response_format) => {
+      const transcript =
+        'WEBVTT\n\n00:01.000 --> 00:02.000\nMy card is 4111 1111 1111 1111,\nann@example.com\n';
+      const { url, recordWhere } = await start([[gives(transcript, 'text/plain; charset=utf-8')]], {
+        scrub: { reply: { card: 'mask', email: 'redact' } },
+      });
+      const { text } = await ask(url, transcripts, formOf({ model: 'm', response_format }));
+      expect(text).toBe('WEBVTT\n\n00:01.000 --> 00:02.000\nMy card is ****1111,\n[EMAIL]\n');
+      expect((await recordWhere(({ endpoint }) => endpoint === 'transcriptions')).scrubbedReply).toBe(
+        'email=1,card=1',
+      );
+    },
+  );
+
   test("the provider's own refusal", async () => {
     const error = { error: { message: 'Unknown voice.', type: 'invalid_request_error' } };
     const { url, upstreams } = await start([[gives(error, 'application/json', 400)]]);

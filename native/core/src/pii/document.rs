@@ -4,8 +4,8 @@ use crate::json::walker::{Token, Walker};
 use crate::pii::policy::Policy;
 use crate::pii::scrub::{Scrubbed, Scrubber};
 
-/// Replaces the values in a document. One that isn't JSON is searched up to where it goes wrong, and `None` where it isn't
-/// text. `scope`: whose values they are.
+/// Replaces the values in a document. One that isn't JSON is text from where it goes wrong, and `None` where it isn't text
+/// either. `scope`: whose values they are.
 pub fn scrub_document(body: &[u8], policy: &Policy, scope: &str) -> Option<Scrubbed> {
     let text = simdutf8::basic::from_utf8(body).ok()?;
     let mut scrubber = Scrubber::new(text, policy, scope, usize::MAX);
@@ -13,20 +13,42 @@ pub fn scrub_document(body: &[u8], policy: &Policy, scope: &str) -> Option<Scrub
     let mut label = None;
     // How deep the arguments of a tool call are, while they are open.
     let mut arguments = None;
-    while let Ok(Some(token)) = walker.next_token() {
-        match token {
-            Token::Key(key) => label = Some(key),
-            Token::String(value) => scrubber.look(value, label),
-            Token::Number if arguments.is_some() => {
-                scrubber.look_at_number(walker.start()..walker.end(), label);
+    // Where that begins which isn't searched yet.
+    let mut rest = 0;
+    let mut plain = false;
+    loop {
+        match walker.next_token() {
+            Ok(Some(Token::Key(key))) => {
+                label = Some(key);
+                rest = walker.end();
             }
-            Token::ObjectStart if arguments.is_none() => {
+            Ok(Some(Token::String(value))) => {
+                scrubber.look(value, label);
+                rest = walker.end();
+            }
+            Ok(Some(Token::Number)) if arguments.is_some() => {
+                scrubber.look_at_number(walker.start()..walker.end(), label);
+                rest = walker.end();
+            }
+            // A number and nothing else is text as well.
+            Ok(Some(Token::Number)) => plain |= walker.depth() == 0,
+            Ok(Some(Token::ObjectStart)) if arguments.is_none() => {
                 let name = label.map_or("", |label| &text[label.start..label.end]);
                 arguments = matches!(name, "input" | "args").then(|| walker.depth());
             }
-            Token::ObjectEnd if arguments.is_some_and(|depth| walker.depth() < depth) => arguments = None,
-            _ => {}
+            Ok(Some(Token::ObjectEnd)) if arguments.is_some_and(|depth| walker.depth() < depth) => {
+                arguments = None;
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(_) => {
+                plain = true;
+                break;
+            }
         }
+    }
+    if plain {
+        scrubber.look_at_text(rest);
     }
     Some(scrubber.finish())
 }
@@ -50,6 +72,41 @@ mod tests {
             Some(r#"{"a@b.cc":["x [EMAIL]",{"y":"[EMAIL]"}]}"#)
         );
         assert_eq!(scrub(r#"{"x":1}"#), None);
+    }
+
+    #[test]
+    fn what_is_no_json_is_searched_as_text() {
+        let policy =
+            Policy::new(&[("email", Action::Redact), ("card", Action::Redact)], Vec::new(), &[], b"")
+                .unwrap();
+        for (text, scrubbed) in [
+            ("Write to a@b.cc, or not", "Write to [EMAIL], or not"),
+            (
+                "WEBVTT\n\n00:01.000 --> 00:02.000\n\"a@b.cc\"\n",
+                "WEBVTT\n\n00:01.000 --> 00:02.000\n\"[EMAIL]\"\n",
+            ),
+            // Several documents, one behind the other, stay what they are.
+            (
+                "{\"to\":\"a@b.cc\"}\n{\"to\":\"a@b.cc\",\"card\":4111111111111111}\n",
+                "{\"to\":\"[EMAIL]\"}\n{\"to\":\"[EMAIL]\",\"card\":\"[CARD]\"}\n",
+            ),
+            // Cut off, in a string and beside one.
+            (r#"{"to":"a@b.cc","cc":"a@b.cc and"#, r#"{"to":"[EMAIL]","cc":"[EMAIL] and"#),
+            (r#"{"to":"a@b.cc", a@b.cc"#, r#"{"to":"[EMAIL]", [EMAIL]"#),
+            (r#"{"to":"\x a@b.cc"}"#, r#"{"to":"\x [EMAIL]"}"#),
+            ("4111111111111111", "[CARD]"),
+            ("4111 1111 1111 1111 it is", "[CARD] it is"),
+            ("[00:01] 4111 1111 1111 1111", "[00:01] [CARD]"),
+            (
+                r#"{"input":{"card":4111111111111111,"all":[4111111111111111, 4111111111111111"#,
+                r#"{"input":{"card":"[CARD]","all":["[CARD]", "[CARD]""#,
+            ),
+        ] {
+            let body = scrub_document(text.as_bytes(), &policy, "").unwrap().body;
+            let body = body.map_or(text.into(), |body| String::from_utf8(body).unwrap());
+            assert_eq!(body, scrubbed, "{text}");
+        }
+        assert!(scrub_document(b"RIFF\xff a@b.cc", &policy, "").is_none());
     }
 
     #[test]

@@ -256,6 +256,25 @@ impl<'b> Scrubber<'b> {
         SCRATCH.set(Some(scratch));
     }
 
+    /// Looks at the rest of a body that isn't JSON from there on.
+    pub fn look_at_text(&mut self, start: usize) {
+        let text = &self.body[start..];
+        if self.policy.finder.is_empty() {
+            return;
+        }
+        let mut scratch = SCRATCH.take().unwrap_or_default();
+        let Scratch { folded, search, .. } = &mut *scratch;
+        find(self.policy, text, "", (self.looked, &mut self.recognised), (folded, search));
+        let mut quotes = Quotes::default();
+        for Finding { kind, range } in search.found.drain(..) {
+            let quotes = quotes.around(text, range.clone());
+            self.note(kind, &text[range.clone()], start + range.start..start + range.end, quotes);
+        }
+        if text.len() <= KEPT_MAX {
+            SCRATCH.set(Some(scratch));
+        }
+    }
+
     /// `quotes`: of how many backslashes each is that must stand around what takes its place.
     fn note(&mut self, kind: KindId, text: &str, raw: Range<usize>, quotes: Option<usize>) {
         // The same value wherever it stands, so that it has one placeholder.
