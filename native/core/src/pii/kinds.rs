@@ -2,6 +2,7 @@
 
 mod bank;
 mod card;
+mod code;
 mod email;
 mod europe;
 mod ids;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::code::is_code;
 use super::secrets::{is_random, trailing};
 use crate::pii::matcher::{Anchor, Matcher, Spot};
 use crate::shared::steps::step;
@@ -172,7 +173,11 @@ fn password_at(spot: &Spot) -> Option<Range<usize>> {
     let len = value_len(&bytes[start..], PASSWORD_MAX);
     let value = without_end(&bytes[start..start + len]);
     let decides = if told { without_mark(value) } else { value };
-    if !looks_secret(decides, chosen) {
+    // What code assigns has no quotes, and no scheme before it.
+    let bare = || !bytes[sign + 1..start].iter().any(|byte| matches!(byte, b'"' | b'\'' | b'`'));
+    let code =
+        || !told && scheme.is_none() && bare() && is_code(value, &bytes[start + value.len()..], chosen);
+    if !looks_secret(decides, chosen) || code() {
         return None;
     }
     // What is found isn't looked at again, so this takes linear time for all together.
@@ -269,6 +274,43 @@ mod tests {
             let token = "aB3xY9kQ7mZ2".repeat(500)[..len].to_owned();
             let text = format!("aws_session_token={token} and");
             assert_eq!(found_by(PASSWORD, &text), [token.as_str()], "{len}");
+        }
+    }
+
+    #[test]
+    fn what_code_assigns_stays() {
+        for text in [
+            "this.accessToken = response.data.accessToken2;",
+            "const token = authenticationService.getAccessToken();",
+            "access_token: this.cachedDownscopedAccessToken.access_token\n",
+            "actor_token: stsCredentialsOptions.actingParty?.actorToken,",
+            "client_secret: this.#clientAuthentication.clientSecret || '',",
+            "'x-amz-security-token': awsSecurityCredentials.token,",
+            "\"WebAuthn.addCredential\": WebAuthn.addCredentialParameters;",
+            "let mut tokens = job_token::ActiveJobTokenServer::new();",
+            "token = google.oauth2.id_token.fetch_id_token(request)",
+            "toolApprovalSecret: experimental_toolApprovalSecret,",
+            "protected credentials: HttpChatTransportInitOptions<UI_MESSAGE>",
+            "password = hashPassword2(input)",
+            "password = self._decode_base64(arg)",
+            "password: this.form.value.password1,",
+        ] {
+            assert_eq!(found_by(PASSWORD, text), [""; 0], "{text}");
+        }
+        for (text, value) in [
+            ("password=john.smith1985;", "john.smith1985"),
+            ("password: Summer2024(for now)", "Summer2024"),
+            (
+                "token = MTk4NjIyNDgzNDcx.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs;",
+                "MTk4NjIyNDgzNDcx.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
+            ),
+            ("SECRET_KEY=myVerySecretKeyForProduction\n", "myVerySecretKeyForProduction"),
+            ("secret: 'experimental_toolApprovalSecret',", "experimental_toolApprovalSecret"),
+            ("<secret>mySecretValueWithoutDigits</secret>", "mySecretValueWithoutDigits"),
+            ("token=a1b2c3d4e5f6g7h8(x)", "a1b2c3d4e5f6g7h8"),
+            ("Authorization: Bearer issued.token.value2", "issued.token.value2"),
+        ] {
+            assert_eq!(found_by(PASSWORD, text), [value], "{text}");
         }
     }
 
