@@ -14,6 +14,7 @@ import {
   openaiChannels,
   openaiDelta,
   openaiTool,
+  responsesChannels,
 } from '../support/channels.ts';
 import { eventData } from '../support/replies.ts';
 
@@ -78,7 +79,7 @@ function cutText(whole: string, at: readonly number[]): string[] {
   return [0, ...places].map((from, i) => whole.slice(from, places[i] ?? whole.length));
 }
 
-const channels: readonly Channel[] = [...openaiChannels, ...anthropicChannels];
+const channels: readonly Channel[] = [...openaiChannels, ...anthropicChannels, ...responsesChannels];
 
 /** Restores a stream given in these chunks, and gives the events that come out. */
 function restored(dialect: DialectName, chunks: readonly string[]): Json[] {
@@ -135,6 +136,7 @@ describe('a stream', () => {
   test.each([
     ['openai', openaiChannels],
     ['anthropic', anthropicChannels],
+    ['responses', responsesChannels],
   ] as const)('%s texts that take turns do not mix', (dialect, all) => {
     const turns = fc.array(fc.tuple(fc.nat({ max: all.length - 1 }), fragment, cuts), { maxLength: 20 });
     fc.assert(

@@ -94,3 +94,38 @@ export const anthropicChannels: readonly Channel[] = [
   anthropicChannel('tool input', 1, 'input_json_delta', 'partial_json'),
   anthropicChannel('thinking', 2, 'thinking_delta', 'thinking'),
 ];
+
+const responsesChannel = (
+  name: string,
+  kind: string,
+  index: number,
+  make: (part: string) => unknown,
+  take: (delta: unknown) => string,
+): Channel => {
+  const at = { output_index: index, command_index: 1 };
+  const piece = (part: string): string => named({ type: `response.${kind}.delta`, ...at, delta: make(part) });
+  return {
+    name,
+    dialect: 'responses',
+    piece,
+    last: (part) => piece(part) + named({ type: `response.${kind}.done`, ...at }),
+    read: (event) =>
+      event.type === `response.${kind}.delta` && event.output_index === index ? take(event.delta) : '',
+  };
+};
+const shellOutput = (stream: 'stdout' | 'stderr', index: number): Channel =>
+  responsesChannel(
+    stream,
+    'shell_call_output_content',
+    index,
+    (part) => ({ [stream]: part }),
+    (delta) => (delta as Record<string, string>)[stream] ?? '',
+  );
+
+/** What the Responses dialect streams. */
+export const responsesChannels: readonly Channel[] = [
+  responsesChannel('text', 'output_text', 0, (part) => part, String),
+  responsesChannel('shell command', 'shell_call_command', 1, (part) => part, String),
+  shellOutput('stdout', 2),
+  shellOutput('stderr', 2),
+];

@@ -1,7 +1,7 @@
 /** The dialect of OpenAI's Responses API. https://platform.openai.com/docs/api-reference/responses */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../base/errors.ts';
-import { type Json, numberOf, textOf } from '../../base/json.ts';
+import { isObject, type Json, numberOf, textOf } from '../../base/json.ts';
 import type { Endpoint } from '../../exchange/endpoint.ts';
 import type { ModelRequest } from '../../exchange/request.ts';
 import type { Dialect, TextSlot } from '../dialect.ts';
@@ -62,21 +62,28 @@ function encode(
   return { path: to.basePath + endpoint.upstreamPath, headers: sent, body, reading };
 }
 
-/** Types of events that continue a text. */
-const growing =
-  /^response\.(?:output_text|refusal|function_call_arguments|custom_tool_call_input|mcp_call_arguments|code_interpreter_call_code|reasoning_summary_text|reasoning_text)\.delta$/;
-const part = (event: Json): string =>
-  `${numberOf(event.output_index)}.${numberOf(event.content_index) ?? numberOf(event.summary_index) ?? 0}.`;
+/** Types of events that continue a text: all but sound, whatever kinds of texts are to come. */
+const growing = /^response\.(?!audio\.delta$)[\w.]+\.delta$/;
+const part = ({ output_index, content_index, summary_index, command_index }: Json): string => {
+  const within = numberOf(content_index) ?? numberOf(summary_index) ?? numberOf(command_index) ?? 0;
+  return `${numberOf(output_index)}.${within}.`;
+};
 
 function textSlots(event: Json): TextSlot[] {
-  if (!growing.test(textOf(event.type) ?? '') || typeof event.delta !== 'string') return [];
-  return [{ channel: part(event), holder: event, field: 'delta' }];
+  if (!growing.test(textOf(event.type) ?? '')) return [];
+  const { delta } = event;
+  if (typeof delta === 'string') return [{ channel: part(event), holder: event, field: 'delta' }];
+  // What a command wrote comes as two texts at once.
+  if (!isObject(delta)) return [];
+  return ['stdout', 'stderr']
+    .filter((field) => typeof delta[field] === 'string')
+    .map((field) => ({ channel: `${part(event)}${field}`, holder: delta, field }));
 }
 
 function endedChannels(event: Json): string[] {
   const type = textOf(event.type) ?? '';
   if (/^response\.(?:completed|incomplete|failed)$/.test(type)) return [''];
-  return /^response\.(?!output_item|content_part)\w+\.done$/.test(type) ? [part(event)] : [];
+  return /^response\.(?!output_item|content_part)[\w.]+\.done$/.test(type) ? [part(event)] : [];
 }
 
 /** The dialect of the Responses API. */
