@@ -9,7 +9,10 @@ export interface Calendar {
   leftMs(nowMs: number): number;
   /** When it ends, Unix ms. */
   readonly endsAt: number;
-  /** Continues a window that had begun before a restart, even one that the time of day has not reached. */
+  /**
+   * Continues a window that had begun before a restart, even one that the time of day has not reached. One of another
+   * kind or time zone, as of a budget whose window was changed, is none of these.
+   */
   resume(window: number, nowMs: number): void;
 }
 
@@ -48,6 +51,9 @@ export function createCalendar(kind: WindowName, timeZone: string, wallClock: ()
     else enter(Math.max(window, next), Math.max(window, next), wallMs, nowMs);
   };
 
+  /** Ids rise by 1 where the time of day doesn't; windows of other kinds and zones begin minutes apart. */
+  const isOurs = (id: number): boolean => id - windowStart(kind, zone, id, 0) < minuteMs;
+
   return {
     window(nowMs) {
       current(nowMs);
@@ -62,7 +68,7 @@ export function createCalendar(kind: WindowName, timeZone: string, wallClock: ()
     },
     resume(earlier, nowMs) {
       current(nowMs);
-      if (earlier <= window) return;
+      if (earlier <= window || !isOurs(earlier)) return;
       ahead = earlier > endsAt;
       enter(earlier, earlier, wallClock(), nowMs);
       // For as long as one window, no money is given out twice; then the clock counts, whatever it says.

@@ -118,6 +118,27 @@ describe('the current window', () => {
     expect(calendar.leftMs(time.nowMs)).toBe(61 * 60_000);
   });
 
+  test('is none that a budget was in before its window or time zone was changed', () => {
+    const { time, wallClock } = clocks('2026-11-25T10:00:00Z');
+    const calendar = createCalendar('month', 'Europe/Berlin', wallClock);
+    const month = at('2026-10-31T23:00:00Z');
+    const others = [
+      ['hour', 'Europe/Berlin'],
+      ['day', 'Europe/Berlin'],
+      ['week', 'Europe/Berlin'],
+      ['month', 'America/New_York'],
+      ['month', 'UTC'],
+    ] as const;
+    for (const [kind, timeZone] of others) {
+      for (const ahead of [0, 1] as const)
+        calendar.resume(windowStart(kind, createZone(timeZone), wallClock(), ahead), time.nowMs);
+      expect([kind, timeZone, calendar.window(time.nowMs)]).toEqual([kind, timeZone, month]);
+    }
+    // An id that had to rise while the clock was behind is one of its own.
+    calendar.resume(month + 2, time.nowMs);
+    expect(calendar.window(time.nowMs)).toBe(month + 2);
+  });
+
   test('is one far ahead for as long as one window; then the clock counts, whatever it says', () => {
     const { time, wallClock } = clocks('1970-01-01T00:10:00Z');
     const calendar = createCalendar('hour', 'UTC', wallClock);
