@@ -178,7 +178,7 @@ export function createFinder(first: LimitsConfig, scopes: Scopes, wallClock: () 
       keyRules = new WeakMap();
       forgetAll();
       ruleSets.clear();
-      scopes.keep(new Map(rules.map(({ id, shape }) => [id, shape])), nowMs);
+      scopes.keep(new Map(rules.map((rule) => [rule.id, rule])), nowMs);
     },
   };
 }

@@ -56,11 +56,11 @@ export interface Scopes {
   /** Lets go of idle meters among those checked longest ago; false: there are none. */
   sweep(nowMs: number): boolean;
   /**
-   * Closes the meters of rules that were removed or changed their shape. A removed dollar budget continues where it was
-   * if it is added again within its window.
-   * @param shapes rule id → shape, of the current rules
+   * Closes the meters of rules that were removed or changed their shape. A dollar budget continues where it was if it is
+   * removed and added again within its window, or if pods share it from now on, or no more.
+   * @param rules the current ones, by their ids
    */
-  keep(shapes: ReadonlyMap<string, string>, nowMs: number): void;
+  keep(rules: ReadonlyMap<string, Rule>, nowMs: number): void;
   /** Up to `max` rows of dollar budgets that have changed since the last call. */
   changed(max: number): SpentRow[];
 }
@@ -209,11 +209,11 @@ export function createScopes(
       resume(table, remembered, keyOf(rule, place), at(rule, place, false, nowMs), already, nowMs);
     },
     sweep,
-    keep(shapes, nowMs) {
+    keep(rules, nowMs) {
       for (const [key, scope] of scopes) {
-        const { id, shape } = scope.rule;
-        if (shapes.get(id) === shape || id.startsWith('key\0')) continue;
-        if (!shapes.has(id)) remember(key, scope, nowMs);
+        const now = rules.get(scope.rule.id);
+        if (now?.shape === scope.rule.shape || scope.rule.ofKey !== null) continue;
+        if (now === undefined || continues(scope.rule, now)) remember(key, scope, nowMs);
         forget(key, scope);
         meter.close(table, scope.id);
       }
@@ -238,6 +238,10 @@ export function createScopes(
     },
   };
 }
+
+/** Whether what was spent of a budget is spent of its changed rule: it has the same windows, and counts for the same values. */
+const continues = (before: Rule, now: Rule): boolean =>
+  before.calendar === now.calendar && before.per.join() === now.per.join();
 
 /**
  * Continues a dollar budget where it was if its window is not over; gives what it had spent.

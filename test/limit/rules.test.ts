@@ -267,6 +267,24 @@ describe('a change of the configuration', () => {
     expect([says(), says(), says(), says()]).toEqual(['ok', 'ok', 'ok', 'b']);
   });
 
+  test('a budget goes on when pods begin or cease to share it, and begins anew with other windows or values', () => {
+    const budget = { name: 'b', usd: 30_000e-9, window: 'hour' as const };
+    const sync = { redis: 'redis://127.0.0.1:1' };
+    const { admit, says, limiter } = stage({ budgets: [budget] });
+    granted(admit()).settle(used(0, 25), 25_000);
+    const steps: [ConfigInput, string][] = [
+      [{ budgets: [budget], sync }, 'b'],
+      [{ budgets: [{ ...budget, scope: 'pod' }], sync }, 'b'],
+      [{ budgets: [budget] }, 'b'],
+      [{ budgets: [{ ...budget, window: 'day' }] }, 'ok'],
+      [{ budgets: [{ ...budget, per: ['team'] }] }, 'ok'],
+    ];
+    for (const [config, said] of steps) {
+      limiter.update(configSchema.parse(config));
+      expect([config, says()]).toEqual([config, said]);
+    }
+  });
+
   test('requests in flight during it are settled if their meter was kept', () => {
     const limit = { name: 'l', unit: 'concurrency' as const, capacity: 1 };
     const { admit, says, limiter } = stage({ limits: [limit] });
