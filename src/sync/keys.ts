@@ -20,10 +20,15 @@ const keysScript = `-- Takes keys that a pod made or revoked, and gives those it
 -- KEYS: all keys by id, their order, the version of the last, what tells this Redis from one that was lost.
 -- ARGV: the version that the pod knows, the Redis it is from, a name for a new Redis, then ids and keys in turn.
 local born = redis.call('GET', KEYS[4])
-if not born then
+local last = tonumber(redis.call('GET', KEYS[3]) or 0) or 0
+-- What a pod has seen here and is here no more was lost, as with a master: it is another Redis then.
+if not born or (born == ARGV[2] and tonumber(ARGV[1]) > last) then
   born = ARGV[3]
   redis.call('SET', KEYS[4], born)
 end
+-- Versions are times: one of a Redis that was lost must not come again, or pods that have it would ask for nothing.
+local time = redis.call('TIME')
+local wall = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = (born == ARGV[2]) and tonumber(ARGV[1]) or 0
 for i = 4, #ARGV, 2 do
   local id, text = ARGV[i], ARGV[i + 1]
@@ -37,12 +42,14 @@ for i = 4, #ARGV, 2 do
     end
   end
   if not old then
-    redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[3]), id)
+    last = math.max(last + 1, wall)
+    redis.call('SET', KEYS[3], string.format('%.0f', last))
+    redis.call('ZADD', KEYS[2], string.format('%.0f', last), id)
     redis.call('HSET', KEYS[1], id, text)
   end
 end
-local found = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. known, '+inf', 'WITHSCORES', 'LIMIT', 0, ${rowsMax})
-local out = { born, tostring(known) }
+local found = redis.call('ZRANGEBYSCORE', KEYS[2], string.format('(%.0f', known), '+inf', 'WITHSCORES', 'LIMIT', 0, ${rowsMax})
+local out = { born, string.format('%.0f', known) }
 for i = 1, #found, 2 do
   out[2] = found[i + 1]
   out[#out + 1] = redis.call('HGET', KEYS[1], found[i])
