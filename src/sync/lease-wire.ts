@@ -9,23 +9,21 @@ import { within } from './within.ts';
 const callTimeoutMs = 900;
 /** Calls that Redis has not answered: beyond it none is sent. */
 const unansweredMax = 8;
-/** A connection with a call that is older is given up. */
-const hungMs = 5000;
 
 /** Sends calls, one after the other, and never waits long. */
 export interface Wire {
   connected(client: RedisClient): void;
   /** Rejects when it is not answered within `callTimeoutMs`. */
   send(call: LeaseCall): Promise<Buffer>;
-  /** Whether too much is unanswered to send more; a connection that hangs is then replaced. */
+  /** Whether too much is unanswered to send more. */
   hangs(): boolean;
   close(): void;
 }
 
-/** @param pod names this sidecar @param clock monotonic ms */
-export function createWire(pod: string, clock: () => number): Wire {
+/** @param pod names this sidecar */
+export function createWire(pod: string): Wire {
   const sha = createHash('sha1').update(leaseScript).digest('hex');
-  const unanswered = new Set<{ readonly sentMs: number }>();
+  let unanswered = 0;
   let client: RedisClient | null = null;
   return {
     connected(made) {
@@ -34,29 +32,21 @@ export function createWire(pod: string, clock: () => number): Wire {
     async send(call) {
       const connection = client;
       if (connection === null) throw new Error('not connected');
-      const sent = { sentMs: clock() };
       const args = [...call.keys, pod, call.blob];
-      unanswered.add(sent);
+      unanswered += 1;
       const answer = connection
         .callBuffer('EVALSHA', sha, call.keys.length, ...args)
         .catch((cause: Error) => {
           if (!cause.message.startsWith('NOSCRIPT')) throw cause;
           return connection.callBuffer('EVAL', leaseScript, call.keys.length, ...args);
         })
-        .finally(() => unanswered.delete(sent));
+        .finally(() => {
+          unanswered -= 1;
+        });
       answer.catch(() => {});
       return (await within(answer, callTimeoutMs)) as Buffer;
     },
-    hangs() {
-      const [oldest] = unanswered;
-      if (oldest === undefined) return false;
-      if (clock() - oldest.sentMs > hungMs) {
-        unanswered.clear();
-        client?.disconnect(true);
-        return true;
-      }
-      return unanswered.size >= unansweredMax;
-    },
+    hangs: () => unanswered >= unansweredMax,
     close: () => client?.disconnect(),
   };
 }

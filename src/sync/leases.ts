@@ -141,7 +141,7 @@ function openLink(sync: SyncConfig & { readonly redis: string }, deps: LinkDeps)
   const foreign = createForeign(telemetry);
   const rhythm = rhythmOf(shards);
   const clocks = createClocks(clock);
-  const wire = createWire(pod, clock);
+  const wire = createWire(pod);
   const asks = createAsks(clock);
   const reports = new Float64Array(reportsMax * leaseEntry.report);
   const timers: NodeJS.Timeout[] = [];

@@ -6,6 +6,11 @@ export type RedisClient = Redis | Cluster;
 
 /** A server that says nothing is given up after this. */
 export const answerTimeoutMs = 1000;
+/**
+ * A connection on which an answer has been missing for so long is replaced: its other end may have vanished without
+ * closing it, which the system would notice after a quarter of an hour, or two hours if nothing is sent.
+ */
+const hungMs = 5000;
 const reconnectMinMs = 100;
 const reconnectMaxMs = 10_000;
 
@@ -18,6 +23,7 @@ const bounded = {
   enableReadyCheck: false,
   maxRetriesPerRequest: 0,
   connectTimeout: answerTimeoutMs,
+  socketTimeout: hungMs,
 } satisfies RedisOptions;
 
 /**
