@@ -24,6 +24,10 @@ export function checkResilience(draft: Draft, report: Report): void {
     report.fault(['replay', 'scope'], '`shared` needs `sync.redis`, through which pods share keys');
   const fault = redis === undefined ? null : redisUrlFault(redis);
   if (fault !== null) report.fault(['sync', 'redis'], fault);
+  draft.sync?.nodes?.forEach((node, index) => {
+    const wrong = node === undefined ? null : redisUrlFault(node);
+    if (wrong !== null) report.fault(['sync', 'nodes', index], wrong);
+  });
   checkTargetLimits(draft, report);
 }
 

@@ -57,9 +57,20 @@ export function baseUrlFault(text: string): string | null {
 /** Checks the URL of a Redis. The fault never quotes it, since it may contain a password. */
 export function redisUrlFault(text: string): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;
-  if (url !== null && (url.protocol === 'redis:' || url.protocol === 'rediss:') && url.hostname !== '')
-    return null;
-  return 'must be a URL such as redis://redis.internal:6379';
+  if (url === null || (url.protocol !== 'redis:' && url.protocol !== 'rediss:') || url.hostname === '')
+    return 'must be a URL such as redis://redis.internal:6379';
+  if (!isEncoded(url.username) || !isEncoded(url.password))
+    return 'has a user or password that is not percent-encoded: write %25 for %';
+  return /^\/?\d{0,9}$/.test(url.pathname) ? null : 'must name its database by a number, such as /1';
+}
+
+function isEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether a credential would be sent unencrypted to another machine. */

@@ -170,6 +170,10 @@ const faultTable: [string, unknown, string, RegExp][] = [
   ['attempt.breaker', { cooldownMaxMs: 4_000 }, 'attempt.breaker.cooldownMaxMs', /5000 is more than/],
   ['sync.redis', 'http://redis:6379', 'sync.redis', /redis:\/\/redis\.internal:6379/],
   ['sync.redis', 'redis:', 'sync.redis', /must be a URL/],
+  ['sync.redis', 'redis://:50%off@r', 'sync.redis', /write %25 for %/],
+  ['sync.redis', 'redis://us%ffer@r', 'sync.redis', /write %25 for %/],
+  ['sync.redis', 'redis://r/first', 'sync.redis', /database by a number/],
+  ['sync.nodes', ['redis://a', 'b:26379'], 'sync.nodes[1]', /must be a URL/],
   [
     'providers.openai.apiKeys',
     ['${KEY}'],
