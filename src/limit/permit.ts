@@ -6,7 +6,7 @@ import { AskEntries, meterAsk, meterTold, SettleEntries } from '../native/meters
 import type { Target } from '../upstream/target.ts';
 import type { Applied } from './applied.ts';
 import type { Asking } from './asking.ts';
-import { type Bounds, chargeOf, growsWithReply, replyNanoUsd, reserveOf } from './cost.ts';
+import { type Bounds, chargeOf, growsWithReply, noBounds, replyNanoUsd, reserveOf } from './cost.ts';
 import { withObserved } from './report.ts';
 import type { Rule } from './rule.ts';
 import type { Scope } from './scopes.ts';
@@ -26,7 +26,8 @@ export interface Permit {
   cover(target: Target): Refusal | null | Promise<Refusal | null>;
   /**
    * Whether a stream may continue, asked as it grows. 'stop' if it has exceeded its reservation and a limit or dollar
-   * budget that is set to stop streams is used up. A single comparison until the reservation is used up.
+   * budget that is set to stop streams is used up; it continues while Redis is asked about one. A single comparison until
+   * the reservation is used up.
    * @param outputTokens so far, over all choices
    */
   stream(outputTokens: number): 'go' | 'stop';
@@ -97,8 +98,10 @@ export class HeldPermit implements Permit {
   readonly #covered: Target[];
   /** `holdSize` numbers for each rule that is settled. */
   #holds: readonly number[];
-  /** Reply tokens reserved so far. */
+  /** Reply tokens reserved so far; infinite: no limit stops the stream, or one is being asked for. */
   #paidTokens: number;
+  /** A limit that was asked for has no more. */
+  #over = false;
 
   /**
    * @param first the target that is covered
@@ -205,35 +208,59 @@ export class HeldPermit implements Permit {
 
   stream(outputTokens: number): 'go' | 'stop' {
     while (outputTokens > this.#paidTokens) {
-      if (!this.#extend()) return 'stop';
-      this.#paidTokens += extendTokens;
+      if (this.#over) return 'stop';
+      const refusal = this.#extend();
+      if (refusal === null) this.#paidTokens += extendTokens;
+      else if (!this.#awaitMore(refusal)) return 'stop';
     }
     return 'go';
   }
 
-  /** Reserves more tokens in limits that may stop the stream; false: one of them is used up. */
-  #extend(): boolean {
+  /** Lets a stream go on until it is known whether a refusal stands; false: it does. */
+  #awaitMore(refusal: Refusal): boolean {
+    const asked = this.#deps.lift(refusal, () => this.#extend());
+    if (asked === null) return false;
+    const paidTokens = this.#paidTokens;
+    this.#paidTokens = Number.POSITIVE_INFINITY;
+    const told = (stands: boolean): void => {
+      this.#over = stands;
+      this.#paidTokens = stands ? paidTokens : paidTokens + extendTokens;
+    };
+    asked.then(
+      (last) => told(last !== null),
+      () => told(true),
+    );
+    return true;
+  }
+
+  /** Reserves more tokens in limits that may stop the stream; a refusal: one of them is used up. */
+  #extend(): Refusal | null {
     const { table, clock } = this.#deps;
-    const { rules } = this.#applied;
+    const { rules, scopes } = this.#applied;
     const extended = rules.held.flatMap((rule, i) => {
       const held = (this.#holds[i * holdSize] ?? 0) !== 0;
       return rule.stops && growsWithReply(rule) && held ? [i] : [];
     });
     if (extended.length === 0) {
       this.#paidTokens = Number.POSITIVE_INFINITY;
-      return true;
+      return null;
     }
     const costs = extended.map((i) => this.#extensionOf(rules.held[i] as Rule));
     asks.clear();
     extended.forEach((i, n) => {
       const [id = 0, , window = 0] = this.#holds.slice(i * holdSize);
-      asks.ask(id, costs[n] ?? 0, flagsOf(rules.held[i] as Rule), window, 1);
+      const flags = flagsOf(rules.held[i] as Rule) | this.#deps.askFlags();
+      asks.ask(id, costs[n] ?? 0, flags, window, 1);
     });
     const answer = asks.admit(table, Number.MAX_VALUE, clock());
-    if (answer < 0) return false;
+    if (answer < 0) {
+      const number = -answer - 1;
+      const scope = scopes[rules.heldAt[extended[number] ?? 0] ?? 0] as Scope;
+      return this.#deps.refuse(scope, asks, number, noBounds, costs[number] ?? 0, this.#asking);
+    }
     // NaN: a meter has been closed, so nothing stops the stream and nothing more is held.
     if (!Number.isNaN(answer)) this.#add(extended);
-    return true;
+    return null;
   }
 
   /** Cost of `extendTokens` more reply tokens, in the rule's unit. */

@@ -122,6 +122,30 @@ describe('shared limits', () => {
     expect(out).toMatch(/own +\(all\) +pod +50 +\d+ +[\d.]+ +- +- +-/);
   });
 
+  test('one that is too small to slice ends a stream when it is used up, not when its reserve is', async () => {
+    const redis = await redisFor();
+    const piece = 'word '.repeat(50);
+    // It goes on until it is stopped.
+    const own = await startUpstream(async (call) => {
+      let open = true;
+      void call.closed.then(() => {
+        open = false;
+      });
+      call.streamHead();
+      for (call.write(wire.opening); open; await wait(2)) call.write(wire.text(piece));
+    });
+    onTestFinished(() => own.close());
+    const few = { name: 'few', per: [], unit: 'tokens', capacity: 12_000, refillPerSecond: 0.001 };
+    const to = await pod(redis.url, own, { limits: [{ ...few, onHardEnd: 'stop' }] });
+    await until(async () => metricIn(await to.metrics(), 'sidegate_leases_up', {}) === 1);
+    const { text } = await ask(to.url, wire.path, {
+      body: { ...wire.request('hi', { stream: true }), model: 'any' },
+    });
+    expect(text).toContain('"finish_reason":"length"');
+    // 4,096 tokens were reserved for it.
+    expect(wire.textOf(text).length / 4).toBeGreaterThan(8000);
+  });
+
   test('what a budget spent outlives its pods, and a Redis that is lost', async () => {
     const redis = await redisFor();
     const own = await startUpstream(answers(wire, 'good'));
