@@ -123,3 +123,12 @@ fn what_is_paced_comes_to_rest() {
     assert!(lease.at_rest(7000.0) && lease.idle());
     assert_eq!((lease.spent(), lease.held(7000.0)), (0.0, 0.0));
 }
+
+#[test]
+fn no_more_is_left_than_the_limit_has() {
+    let mut lease = Lease::new(TERMS, 0.0);
+    assert_eq!(lease.left(0.0), 100.0);
+    spend(&mut lease, 2.0, 0.0);
+    lease.take(1.0, true, 0.0);
+    assert_eq!(lease.left(0.0), 97.0);
+}

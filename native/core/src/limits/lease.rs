@@ -222,9 +222,9 @@ impl Lease {
         !self.terms.paced && !self.sliced(cost) && self.refused_until_ms <= now_ms
     }
 
-    /// What could be admitted now, by this pod or any other.
+    /// What could be admitted now, by this pod or any other. An advance is a part of what is left, not more.
     pub fn left(&self, now_ms: f64) -> f64 {
-        self.pool.max(0.0) + self.credit(now_ms)
+        self.pool.max(0.0) + self.granted(now_ms) - self.reserved - self.unreported()
     }
 
     /// What all pods have used, as far as this one knows.
