@@ -1,6 +1,7 @@
 /** What the pipeline must know about a request that is passed on unread: nothing of its body but a digest. */
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, type Hash } from 'node:crypto';
 import { Refusal } from '../base/errors.ts';
+import { isForm, readForm } from '../base/multipart.ts';
 import { givesBytes, type ModelRequest, noPlaces } from '../exchange/request.ts';
 import { inspect, nativeEndpoint } from '../native/inspect.ts';
 import { findNothing, noFindings } from '../native/pii.ts';
@@ -22,6 +23,17 @@ function asked({ body, endpoint }: Received, digestKey: Buffer): Asked {
   return { model: modelFault(name) === null ? name : '', choices, textBytes, textCharacters };
 }
 
+/** Adds a body and its type; of a form without the boundary, which SDKs generate anew when they repeat a request. */
+function addBody(digest: Hash, { headers, body }: Received): Hash {
+  const type = headers['content-type'] ?? '';
+  const form = isForm(type) ? readForm(body, type) : null;
+  // One that can't be read is the provider's to refuse.
+  if (form === null || form instanceof Refusal) return digest.update(`${type}\0`).update(body);
+  for (const { headStart, start, end } of form.parts)
+    digest.update(`${start - headStart} ${end - start} `).update(body.subarray(headStart, end));
+  return digest;
+}
+
 /** Describes a request by its method, path and bytes. */
 export function inspectPassed(exchange: Received, digestKey: Buffer): ModelRequest | Refusal {
   const { headers, body, endpoint } = exchange;
@@ -33,11 +45,8 @@ export function inspectPassed(exchange: Received, digestKey: Buffer): ModelReque
   if (body.length > 0 && (method === 'GET' || endpoint.auxiliary?.takes === 'nothing'))
     return new Refusal('invalid_field', `A ${method} request takes no body here.`, { param: 'body' });
   // The same body sent to another provider is another request.
-  const head = [method, upstreamPath, headers['x-sidegate-provider'] ?? '', headers['content-type'] ?? ''];
-  const digest = createHash('sha256')
-    .update(`${head.join('\0')}\0`)
-    .update(body)
-    .digest();
+  const head = [method, upstreamPath, headers['x-sidegate-provider'] ?? ''];
+  const digest = addBody(createHash('sha256').update(`${head.join('\0')}\0`), exchange).digest();
   const { model, choices, textBytes, textCharacters } =
     endpoint.billed === true ? asked(exchange, digestKey) : nothingAsked;
   return {

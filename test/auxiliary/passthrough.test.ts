@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import type { DialectName } from '../../src/exchange/dialects.ts';
-import { gives } from '../support/auxiliary.ts';
+import { formOf, gives } from '../support/auxiliary.ts';
 import { send } from '../support/client.ts';
 import { key, keys, startPassing as start } from '../support/passing.ts';
 
@@ -186,6 +186,20 @@ describe('what is passed on', () => {
     expect([again.json.id, again.headers['idempotent-replayed']]).toEqual(['obj_1', 'true']);
     expect((await asking('POST', '/v1/batches', '', { a: 2 }, headers)).status).toBe(422);
     expect((await asking('POST', '/v1/videos', '', { a: 1 }, headers)).status).toBe(422);
+    expect(upstream.calls).toHaveLength(1);
+  });
+
+  test('is the same request with a form that has another boundary, as SDKs repeat it', async () => {
+    const { asking, upstream } = await start();
+    const send = (file: string, boundary: string) => {
+      const { headers, body } = formOf({ purpose: 'x' }, Buffer.from(file), boundary);
+      const keyed = { ...headers, 'idempotency-key': 'k' };
+      return asking('POST', '/v1/uploads/upload_1/parts', '', body.toString(), keyed);
+    };
+    await send('one', 'b1');
+    const again = await send('one', 'b2');
+    expect([again.status, again.headers['idempotent-replayed']]).toEqual([200, 'true']);
+    expect((await send('two', 'b1')).status).toBe(422);
     expect(upstream.calls).toHaveLength(1);
   });
 });
