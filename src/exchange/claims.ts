@@ -21,6 +21,8 @@ export interface SharedClaims {
    * @param key names it among those of all callers @param forMs until the claim ends by itself, if the pod is gone
    */
   claim(key: string, fingerprint: string, forMs: number): Promise<Claimed>;
+  /** Claims a key for longer, as another request of this pod goes on with it. Nobody waits for it. */
+  renew(key: string, token: string, fingerprint: string, forMs: number): void;
   /** Ends a claim: others get the reply for so long, or may claim the key (null). Nobody waits for it. */
   finish(key: string, token: string, fingerprint: string, reply: StoredReply | null, ttlMs: number): void;
 }

@@ -135,6 +135,22 @@ export function createReplay(
     return seen;
   };
 
+  /** A request that waits for the first one takes over if that fails, and may have more time. */
+  const joined = (scope: string, fingerprint: string, found: Seen | Join | null): Seen | Join | Refusal => {
+    if (found?.kind !== 'join') return found ?? stillRunning();
+    return {
+      kind: 'join',
+      async wait(cancellation, waitMs) {
+        const untilMs = clock() + waitMs;
+        const seen = await found.wait(cancellation, waitMs);
+        const token = tokens.get(scope);
+        if (!(seen instanceof Refusal) && seen.kind === 'new' && token !== undefined)
+          claims?.renew(scope, token, fingerprint, untilMs - clock());
+        return seen;
+      },
+    };
+  };
+
   return {
     claim(exchange, identity, request, nowMs) {
       const header = exchange.headers['idempotency-key'];
@@ -151,7 +167,7 @@ export function createReplay(
       const first = pinned?.note ?? flying;
       if (first !== undefined && first !== fingerprint) return mismatch();
       if (pinned !== null) return { kind: 'stored', reply: pinned };
-      if (flying !== undefined) return flights.join(scope) ?? stillRunning();
+      if (flying !== undefined) return joined(scope, fingerprint, flights.join(scope));
       const claim = flights.begin(scope, steadfast, fingerprint);
       const pods = current.scope === 'shared' ? claims : null;
       if (workers === null && pods === null) return { kind: 'new', claim };

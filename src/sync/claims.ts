@@ -22,6 +22,12 @@ if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`;
 
+/** Claims for longer what nobody else has claimed. */
+const renewScript = `local is = redis.call('GET', KEYS[1])
+if is and is ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`;
+
 /** Claims over a connection of their own. */
 export interface ClaimSync extends SharedClaims {
   /** Adopts settings: connects elsewhere, or not at all. @param wanted whether keys are shared */
@@ -80,7 +86,7 @@ export function createClaims({ clock, random, telemetry }: ClaimSyncDeps): Claim
     const token = randomBytes(tokenBytes).toString('base64url');
     const wanted = runningText(token, fingerprint);
     const name = nameOf(key);
-    const args = [name, wanted, 'NX', 'GET', 'PX', String(Math.max(1, Math.ceil(forMs)))];
+    const args = [name, wanted, 'NX', 'GET', 'PX', String(lastingMs(forMs))];
     const answer = call('SET', ...args);
     let late = false;
     // Who went on alone has no claim to finish: others would wait for it until it ends by itself.
@@ -105,6 +111,11 @@ export function createClaims({ clock, random, telemetry }: ClaimSyncDeps): Claim
       telemetry.claim(told.kind);
       return told;
     },
+    renew(key, token, fingerprint, forMs) {
+      if (unanswered >= unansweredMax) return;
+      const mine = runningText(token, fingerprint);
+      call('EVAL', renewScript, '1', nameOf(key), mine, String(lastingMs(forMs))).catch(() => {});
+    },
     finish(key, token, fingerprint, reply, ttlMs) {
       if (unanswered >= unansweredMax) return;
       const mine = runningText(token, fingerprint);
@@ -127,6 +138,9 @@ export function createClaims({ clock, random, telemetry }: ClaimSyncDeps): Claim
     },
   };
 }
+
+/** As Redis takes it. */
+const lastingMs = (ms: number): number => Math.max(1, Math.ceil(ms));
 
 const runningText = (token: string, fingerprint: string): string => `r${token} ${fingerprint}`;
 

@@ -10,7 +10,7 @@ import { type RedisProcess, startRedis } from '../support/redis.ts';
 import { openaiWire as wire } from '../support/replies.ts';
 import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 import { until } from '../support/until.ts';
-import { answers, refuses, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
+import { answers, hangs, refuses, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
 
 async function redisFor(): Promise<RedisProcess> {
   const redis = await startRedis();
@@ -124,6 +124,31 @@ describe('an idempotency key that pods share', () => {
     }
     open();
     expect((await first).status).toBe(200);
+  });
+
+  test('is held for a repeat that takes over when the first request is late', async () => {
+    const redis = await redisFor();
+    const client = new Redis(redis.url);
+    onTestFinished(() => client.disconnect());
+    const never = await upstreamFor(hangs);
+    const a = await pod(redis.url, never);
+    const key = { 'idempotency-key': 'late' };
+    const body = { ...wire.request('hi'), model: 'any' };
+    const first = ask(a.url, wire.path, { body, headers: { ...key, 'x-sidegate-timeout': '2000' } });
+    await never.call(0);
+    const second = post(a, 'late').catch(() => null);
+    expect((await first).status).toBe(504);
+    await never.call(1);
+    // If Redis did not decide on the first in time, there is nothing to hold.
+    if ((await results(a, 'mine')) === 1) {
+      const leftMs = async () => {
+        const [name = ''] = await client.keys('sidegate:1:*:i:*');
+        return name === '' ? 0 : client.pttl(name);
+      };
+      await until(async () => (await leftMs()) > 100_000);
+    }
+    await never.close();
+    await second;
   });
 
   test('is not claimed by who went on without it, as Redis was late', async () => {
