@@ -110,6 +110,37 @@ describe('deltas of parallel calls that alternate', () => {
   });
 });
 
+describe('calls that all have the number 0 and no id', () => {
+  const call = (id: string | undefined, name: string, text: string): Json =>
+    chunk({ tool_calls: [{ index: 0, id, type: 'function', function: { name, arguments: text } }] });
+  const callsIn = (events: readonly Json[]): Json[] => {
+    const received = streamed('openai', 'responses', [...events, chunk({}, 'tool_calls')]);
+    const response = received.at(-1)?.response as { output: Json[] };
+    return response.output;
+  };
+
+  test.each([undefined, ''])('are told apart (id %j)', (id) => {
+    const output = callsIn([
+      call(id, 'one', '{"a":1}'),
+      call(id, 'one', '{"a":2}'),
+      chunk({ content: '' }),
+      call(id, 'two', '{}'),
+    ]);
+    expect(output).toMatchObject([
+      { name: 'one', arguments: '{"a":1}' },
+      { name: 'one', arguments: '{"a":2}' },
+      { name: 'two', arguments: '{}' },
+    ]);
+    expect(new Set(output.map(({ call_id }) => call_id)).size).toBe(3);
+  });
+
+  test('one whose name is said with every piece stays one', () => {
+    const pieces = ['{"a":{', '}', '}', '', ' \n'];
+    const output = callsIn(pieces.map((text) => call(undefined, 'one', text)));
+    expect(output).toMatchObject([{ name: 'one', arguments: pieces.join('') }]);
+  });
+});
+
 test('calls without an id get different ones', () => {
   const call = { index: 0, type: 'function', function: { name: 'f', arguments: '{}' } };
   const message = { role: 'assistant', content: null, tool_calls: [call, call] };

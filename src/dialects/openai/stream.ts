@@ -41,6 +41,13 @@ interface OpenCall {
   ended: boolean;
 }
 
+/**
+ * Whether a name begins another call under the number of one that has begun: some servers give every call the number 0,
+ * with different ids, or with none, as Gemini's OpenAI API does, where arguments follow those that are complete.
+ */
+const isAnother = (one: OpenCall, id: string, text: string): boolean =>
+  one.index >= 0 && (id === '' ? text.trim() !== '' && one.arguments.isObject() : id !== one.id);
+
 /** Ends the call of a custom tool, whose input can't say where it ends. */
 function endCustom(call: OpenCall | null, events: ChatEvent[]): void {
   if (call === null || call.input === null || call.ended) return;
@@ -111,15 +118,14 @@ export function createReader(): ChatStreamReader {
     const given = textOf(delta.id) ?? '';
     const name = textOf(called) ?? '';
     let one = calls.get(number);
-    // Some servers give every call the number 0 but different ids.
-    if (one === undefined || (one.index >= 0 && given !== '' && given !== one.id && name !== '')) {
+    const text = textOf(custom ? input : args) ?? '';
+    if (one === undefined || (name !== '' && isAnother(one, given, text))) {
       const end = createObjectEnd();
       one = { index: -1, id: given, held: '', arguments: end, input: custom ? '' : null, ended: false };
       calls.set(number, one);
       nameless += 1;
     }
     if (one.id === '') one.id = given;
-    const text = textOf(one.input === null ? args : input) ?? '';
     if (one.index < 0) {
       // Held until it has a name, which may come after its id.
       if (name === '') {
