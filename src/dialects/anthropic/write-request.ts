@@ -20,7 +20,7 @@ import {
 } from '../chat.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 import { takesBoth } from './models.ts';
-import { writeSchema } from './schema.ts';
+import { writeAnswerSchema, writeInputSchema } from './schema.ts';
 import { writeThinking } from './thinking.ts';
 
 /** The dialect requires a limit. Every model accepts this one; used if neither client nor catalogue has one. */
@@ -35,7 +35,8 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   const maxTokens = request.maxTokens ?? to.outputMaxTokens ?? defaultMaxTokens;
   const messages = writeMessages(request.messages, notes);
   const { thinking, effort } = writeThinking(request, takesThought, maxTokens, to, notes);
-  const format = writeFormat(request, notes);
+  const schema = writeAnswerSchema(request, notes);
+  const format = schema === null ? null : { type: 'json_schema', schema };
   const system = systemTexts(request.messages, notes).flatMap(writeText);
   const config = withoutNulls({ effort, format });
   const body = withoutNulls({
@@ -90,15 +91,6 @@ function writeStop({ stop, names }: ChatRequest, notes: Notes): readonly string[
   return shown.length === 0 ? null : shown;
 }
 
-function writeFormat({ output, names }: ChatRequest, notes: Notes): Json | null {
-  if (output?.kind !== 'schema') return null;
-  const { schema, open, loosened } = writeSchema(output.schema);
-  // The dialect has no objects with arbitrary names.
-  if (open) noteUnsupported(notes, names.output);
-  else for (const bound of loosened) noteDropped(notes, `${names.output}.${bound}`);
-  return open ? null : { type: 'json_schema', schema };
-}
-
 /** Writes `tool_choice`, including whether calls may be parallel; null: left out. */
 export function writeChoice({ toolChoice, parallelToolCalls, tools }: ChatRequest): Json | null {
   const serial = parallelToolCalls === null ? {} : { disable_parallel_tool_use: !parallelToolCalls };
@@ -109,21 +101,10 @@ export function writeChoice({ toolChoice, parallelToolCalls, tools }: ChatReques
   return { type: toolChoice.kind === 'required' ? 'any' : 'auto', ...serial };
 }
 
-const empty = { type: 'object', properties: {} };
-
-function writeTool({ name, description, parameters, strict, cache }: Tool, at: string, notes: Notes): Json {
-  const given = { ...(parameters === null ? empty : { type: 'object', ...parameters }) };
-  // Only strict schemas are enforced, and only within the provider's subset.
-  const enforced = strict === true ? writeSchema(given) : null;
-  const isStrict = enforced?.open === true ? null : strict;
-  if (enforced?.open === true) noteDropped(notes, `${at}.strict`);
-  return withoutNulls({
-    name,
-    description,
-    input_schema: enforced === null || enforced.open ? given : enforced.schema,
-    strict: isStrict,
-    ...writeMark(cache),
-  });
+function writeTool(tool: Tool, at: string, notes: Notes): Json {
+  const { schema, strict } = writeInputSchema(tool, at, notes);
+  const { name, description, cache } = tool;
+  return withoutNulls({ name, description, input_schema: schema, strict, ...writeMark(cache) });
 }
 
 const writeMark = (cache: CacheMark | null): Json =>

@@ -1,6 +1,7 @@
 /** Writes a request for Bedrock's Converse. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html */
 
 import { type Json, withoutNulls } from '../../base/json.ts';
+import { writeAnswerSchema, writeInputSchema } from '../anthropic/schema.ts';
 import { type ChatMessage, type ChatRequest, type Notes, noteDropped, noteUnsupported } from '../chat.ts';
 import { fit } from '../fit.ts';
 import type { ChatCall, Destination } from '../wire.ts';
@@ -50,7 +51,7 @@ export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes):
       topP: own.topP,
       stopSequences: filled(request.stop),
     }),
-    outputConfig: writeFormat(request),
+    outputConfig: writeFormat(request, notes),
     additionalModelRequestFields: members(own.fields),
     // The stop sequence that ended a reply is reported only on request.
     additionalModelResponseFieldPaths:
@@ -84,18 +85,11 @@ function writeMessages(messages: readonly ChatMessage[], family: Family, notes: 
 }
 
 /** An entry of the list of tools. */
-const writeTool = (
-  name: string,
-  description: string | null,
-  parameters: Json | null,
-  strict: boolean | null,
-): Json => ({
+const writeTool = (name: string, description: string | null, json: Json, strict: boolean | null): Json => ({
   toolSpec: withoutNulls({
     name,
     description: description === '' ? null : description,
-    inputSchema: {
-      json: parameters === null ? { type: 'object', properties: {} } : { type: 'object', ...parameters },
-    },
+    inputSchema: { json },
     strict: strict === true ? true : null,
   }),
 });
@@ -116,11 +110,11 @@ function writeTools(request: ChatRequest, family: Family, chosen: boolean, notes
   if (called.size === 0 && (none || tools.length === 0)) return null;
   const list =
     tools.length === 0
-      ? [...called].map((name) => writeTool(name, null, null, null))
-      : tools.flatMap(({ name, description, parameters, strict, cache }) => [
-          writeTool(name, description, parameters, strict),
-          ...writeMark(cache, family),
-        ]);
+      ? [...called].map((name) => writeTool(name, null, { type: 'object', properties: {} }, null))
+      : tools.flatMap((tool, index) => {
+          const { schema, strict } = writeInputSchema(tool, `${names.tools}[${index}]`, notes);
+          return [writeTool(tool.name, tool.description, schema, strict), ...writeMark(tool.cache, family)];
+        });
   return withoutNulls({ tools: list, toolChoice: chosen ? null : writeChoice(request) });
 }
 
@@ -138,9 +132,11 @@ function writeChoice({ toolChoice, tools }: ChatRequest): Json | null {
   }
 }
 
-function writeFormat({ output }: ChatRequest): Json | null {
-  if (output?.kind !== 'schema') return null;
-  const { schema, name, description } = output;
+function writeFormat(request: ChatRequest, notes: Notes): Json | null {
+  const { output } = request;
+  const schema = writeAnswerSchema(request, notes);
+  if (output?.kind !== 'schema' || schema === null) return null;
+  const { name, description } = output;
   const jsonSchema = withoutNulls({ schema: JSON.stringify(schema), name, description });
   return { textFormat: { type: 'json_schema', structure: { jsonSchema } } };
 }
