@@ -7,6 +7,7 @@ import {
   deepseek,
   groq,
   mistral,
+  moonshot,
   noStreamOptions,
   openrouter,
   quirksOfEngine,
@@ -257,7 +258,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     'https://api.moonshot.ai/v1',
     'MOONSHOT_API_KEY',
     'https://platform.kimi.ai/docs/api/overview',
-    { prices: 'moonshotai', models: ['kimi-*', 'moonshot-*'], quirks: reasoningBack, quoted: true },
+    { prices: 'moonshotai', models: ['kimi-*', 'moonshot-*'], quirks: moonshot, quoted: true },
   ),
   'moonshot-anthropic': anthropic(
     'https://api.moonshot.ai/anthropic/v1',

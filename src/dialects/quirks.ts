@@ -9,8 +9,12 @@ export const azure: Quirks = { apiKeyHeader: true, completionTokens: true };
 export const bearer: Quirks = { bearer: true };
 /** Takes its reasoning back, or even requires it. */
 export const reasoningBack: Quirks = { reasoningBack: ['reasoning_content'] };
+/** Refuses a conversation with calls if a turn lacks its reasoning, whoever answered it. */
+export const moonshot: Quirks = { ...reasoningBack, turns: { reasonedCalls: true } };
 /** vLLM reads `reasoning`, earlier releases `reasoning_content`. */
 const vllm: Quirks = { reasoningBack: ['reasoning', 'reasoning_content'] };
+/** Members of the assistant's messages that servers with closed bodies don't know. */
+const unknownMembers = ['refusal', 'annotations', 'audio', 'reasoning_content', 'reasoning_details'];
 /**
  * Mistral's body is closed: what it doesn't know is a 422.
  * https://docs.mistral.ai/api/endpoint/chat, https://github.com/mistralai/mistral-common (ids of calls)
@@ -33,25 +37,26 @@ export const mistral: Quirks = {
       top_logprobs: null,
       logit_bias: null,
     },
-    noMembers: [
-      'name',
-      'refusal',
-      'annotations',
-      'audio',
-      'reasoning',
-      'reasoning_content',
-      'reasoning_details',
-    ],
+    noMembers: ['name', 'reasoning', ...unknownMembers],
   },
 };
-/** Takes text, not lists, in tools' messages. */
-export const deepseek: Quirks = { ...reasoningBack, turns: { plainText: true } };
+/**
+ * Takes text, not lists, in tools' messages, and demands reasoning as Moonshot does.
+ * https://api-docs.deepseek.com/guides/thinking_mode#tool-calls
+ */
+export const deepseek: Quirks = { ...reasoningBack, turns: { plainText: true, reasonedCalls: true } };
 export const openrouter: Quirks = { reasoningBack: ['reasoning'], detailsBack: true };
 export const groq: Quirks = {
-  turns: { words: { logprobs: null, top_logprobs: null, logit_bias: null }, noMembers: ['name'] },
+  turns: {
+    words: { logprobs: null, top_logprobs: null, logit_bias: null },
+    noMembers: ['name', ...unknownMembers],
+  },
 };
 export const cerebras: Quirks = {
-  turns: { words: { frequency_penalty: null, presence_penalty: null, logit_bias: null } },
+  turns: {
+    words: { frequency_penalty: null, presence_penalty: null, logit_bias: null },
+    noMembers: unknownMembers,
+  },
 };
 
 /** What self-hosted engines read beyond OpenAI's API, by the kind of the engine. */

@@ -21,6 +21,8 @@ export interface TurnRules {
   readonly documentText?: true;
   /** With a budget of thinking, a turn amid a call of tools begins with thinking. */
   readonly thinkingFirst?: true;
+  /** In a conversation with calls, every turn of the assistant has `reasoning_content`. */
+  readonly reasonedCalls?: true;
   /** What stands before a conversation that begins with the assistant; left out: nothing is needed. */
   readonly opening?: Json;
 }
@@ -35,6 +37,7 @@ export function mayBreak(body: string, rules: TurnRules): boolean {
     (rules.shortIds === true && body.includes('"tool_call')) ||
     (rules.documentText === true && body.includes('"document"')) ||
     (rules.thinkingFirst === true && mayLackThinking(body)) ||
+    (rules.reasonedCalls === true && mayLackReasoning(body)) ||
     (rules.opening !== undefined && beginsWithAssistant.test(body))
   );
 }
@@ -57,6 +60,12 @@ function mayLackThinking(body: string): boolean {
     at >= 0 && body.indexOf('"tool_result"', at) >= 0 && !beginsWithThinking.test(body.slice(at, at + 256))
   );
 }
+
+/** Whether fewer turns have their reasoning than there are. */
+const mayLackReasoning = (body: string): boolean =>
+  body.includes('"tool_calls"') &&
+  (body.match(/"role"\s*:\s*"assistant"/g)?.length ?? 0) >
+    (body.match(/"reasoning_content"\s*:\s*"(?!")/g)?.length ?? 0);
 
 /** What became of a body. */
 export interface Settled {
@@ -87,6 +96,7 @@ export function settleTurns(body: Json, rules: TurnRules | undefined): Settled {
     if (shortIds === true) changed = withShortIds(message) || changed;
     if (text === true) changed = withDocumentText(message) || changed;
   }
+  if (rules.reasonedCalls === true) changed = withReasoning(messages) || changed;
   const [first] = messages;
   if (rules.opening !== undefined && isObject(first) && first.role === 'assistant') {
     body.messages = [rules.opening, ...messages];
@@ -245,6 +255,17 @@ function withShortIds(message: Json): boolean {
   for (const call of listOf(message.tool_calls)) shorten(call, 'id');
   shorten(message, 'tool_call_id');
   return changed;
+}
+
+/** Said where a turn's reasoning isn't known, as another model's: nothing at all would be refused. */
+const unknownReasoning = ' ';
+
+function withReasoning(messages: readonly unknown[]): boolean {
+  const turns = messages.filter((each): each is Json => isObject(each) && each.role === 'assistant');
+  if (!turns.some(({ tool_calls }) => listOf(tool_calls).length > 0)) return false;
+  const lacking = turns.filter(({ reasoning_content: text }) => (textOf(text) ?? '') === '');
+  for (const turn of lacking) turn.reasoning_content = unknownReasoning;
+  return lacking.length > 0;
 }
 
 /** Said beside a document that came without a word. */
