@@ -12,11 +12,11 @@ import { encodeObject } from '../dialects/pass-through.ts';
 import { encodeSession, sessionQuery } from '../dialects/session.ts';
 import type { ChatClient, ChatProvider } from '../dialects/sides.ts';
 import {
+  ownTurnRulesOf,
   type ReadRequest,
   readRequest,
   type Translated,
   translated,
-  turnRulesOf,
   type Written,
   writeRequest,
 } from '../dialects/translate.ts';
@@ -25,6 +25,7 @@ import { isOwnKey, presentedKey } from '../exchange/credential.ts';
 import { isOfProvider } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
+import { bodyFlags } from '../native/inspect.ts';
 import type { Target } from '../upstream/target.ts';
 import type { AttemptDeps } from './deps.ts';
 import { type Freed, work as free, type ToFree } from './own.ts';
@@ -157,7 +158,9 @@ export class Preparation {
     // Only chat has a conversation.
     if (endpoint.auxiliary !== undefined) return { request, dropped: none };
     const isClaude = dialect.name === 'anthropic' || to.served.includes('claude');
-    const turns = endpoint.kind === 'chat' ? turnRulesOf(dialect.chatProvider ?? {}, to) : undefined;
+    const calls = (request.flags & bodyFlags.tools) !== 0;
+    const turns =
+      endpoint.kind === 'chat' ? ownTurnRulesOf(dialect.chatProvider ?? {}, to, calls) : undefined;
     const key = turns === undefined ? `${isClaude}` : JSON.stringify([isClaude, turns]);
     const known = this.#own.get(key);
     if (known !== undefined) return known;

@@ -56,6 +56,8 @@ export interface ChatProvider {
   readonly toolNames?: RegExp;
   /** What its providers demand of turns; a provider's own rules are added. Undefined: nothing. */
   readonly turns?: TurnRules;
+  /** Whether a destination refuses ids of calls that other providers make; undefined: it takes any. */
+  readonly plainIds?: (to: Destination) => boolean;
   /** Reads a whole reply; null: it is invalid; `unfinished`: it wasn't ready in time. */
   readReply(body: Json): ChatReply | 'unfinished' | null;
   /** Creates the reader of one stream. */

@@ -158,12 +158,22 @@ export interface WrittenCall extends ChatCall {
 }
 
 /** What a destination demands of turns; undefined: nothing. */
-export function turnRulesOf(
-  { turns }: Pick<ChatProvider, 'turns'>,
-  { quirks }: Destination,
-): TurnRules | undefined {
+function turnRulesOf({ turns }: Pick<ChatProvider, 'turns'>, { quirks }: Destination): TurnRules | undefined {
   if (turns === undefined || quirks.turns === undefined) return quirks.turns ?? turns;
   return { ...turns, ...quirks.turns };
+}
+
+/**
+ * The same of a body of its own dialect, in which ids of calls may be another provider's. @param calls it has tools: only
+ * then are there any, and only then is a body looked at because of them
+ */
+export function ownTurnRulesOf(
+  provider: Pick<ChatProvider, 'turns' | 'plainIds'>,
+  to: Destination,
+  calls: boolean,
+): TurnRules | undefined {
+  const rules = turnRulesOf(provider, to);
+  return calls && provider.plainIds?.(to) === true ? { ...rules, plainIds: true } : rules;
 }
 
 /** Writes a request in the provider's dialect, fitted to the destination; adds what it can't express to the notes. */

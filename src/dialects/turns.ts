@@ -4,6 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import { isObject, type Json, listOf, objectOf, parseObject, textOf } from '../base/json.ts';
+import { plainCallId } from './call-id.ts';
 
 /** What a provider demands of a body; left out: nothing. Data only, since it is handed to threads. */
 export interface TurnRules {
@@ -17,6 +18,8 @@ export interface TurnRules {
   readonly plainText?: true;
   /** Ids of calls are nine letters and digits. */
   readonly shortIds?: true;
+  /** Ids of calls are such as every provider takes (`call-id.ts`). */
+  readonly plainIds?: true;
   /** A document needs a text beside it. */
   readonly documentText?: true;
   /** With a budget of thinking, a turn amid a call of tools begins with thinking. */
@@ -35,6 +38,7 @@ export function mayBreak(body: string, rules: TurnRules): boolean {
     (rules.noBlank === true && blank.test(body)) ||
     (rules.plainText === true && /"content"\s*:\s*\[/.test(body)) ||
     (rules.shortIds === true && body.includes('"tool_call')) ||
+    (rules.plainIds === true && oddId.test(body)) ||
     (rules.documentText === true && body.includes('"document"')) ||
     (rules.thinkingFirst === true && mayLackThinking(body)) ||
     (rules.reasonedCalls === true && mayLackReasoning(body)) ||
@@ -48,6 +52,9 @@ const beginsWithAssistant =
 
 /** An empty content of a tool's result is no fault, and frequent. */
 const blank = /"(?:text"\s*:\s*"|(?:content|system)"\s*:\s*"(?=[ \t\\]))(?:[ \t]|\\[nrt])*"/;
+
+/** Every call has a result, which says its id again. */
+const oddId = /"tool_(?:call|use)_id"\s*:\s*"(?![a-zA-Z0-9_-]{1,40}")/;
 
 const beginsWithThinking =
   /^"assistant"\s*,\s*"content"\s*:\s*\[\s*\{\s*"type"\s*:\s*"(?:redacted_)?thinking"/;
@@ -86,14 +93,15 @@ export function settleTurns(body: Json, rules: TurnRules | undefined): Settled {
     dropped.add(name);
     changed = true;
   }
-  const { noMembers = [], plainText, shortIds, documentText: text } = rules;
+  const { noMembers = [], plainText, shortIds, plainIds, documentText: text } = rules;
   const messages: readonly unknown[] = Array.isArray(body.messages) ? body.messages : [];
-  const each = noMembers.length > 0 || plainText === true || shortIds === true || text === true;
+  const each = [plainText, shortIds, plainIds, text].includes(true) || noMembers.length > 0;
   for (const message of each ? messages : []) {
     if (!isObject(message)) continue;
     changed = withoutMembers(message, noMembers) || changed;
     if (plainText === true) changed = withPlainText(message) || changed;
-    if (shortIds === true) changed = withShortIds(message) || changed;
+    if (shortIds === true) changed = withIds(message, shortened) || changed;
+    if (plainIds === true) changed = withIds(message, plainCallId) || changed;
     if (text === true) changed = withDocumentText(message) || changed;
   }
   if (rules.reasonedCalls === true) changed = withReasoning(messages) || changed;
@@ -244,16 +252,21 @@ const shortened = (id: string): string =>
         .toString(36)
         .slice(-9);
 
-function withShortIds(message: Json): boolean {
+/** Replaces ids of calls, the same in the call and in its result. @param made gives an id that may stay as it is */
+function withIds(message: Json, made: (id: string) => string): boolean {
   let changed = false;
-  const shorten = (holder: Json, field: string): void => {
+  const replace = (holder: Json, field: string): void => {
     const id = textOf(holder[field]);
-    if (id === null || shortId.test(id)) return;
-    holder[field] = shortened(id);
-    changed = true;
+    if (id === null) return;
+    holder[field] = made(id);
+    changed ||= holder[field] !== id;
   };
-  for (const call of listOf(message.tool_calls)) shorten(call, 'id');
-  shorten(message, 'tool_call_id');
+  for (const call of listOf(message.tool_calls)) replace(call, 'id');
+  replace(message, 'tool_call_id');
+  for (const block of listOf(message.content)) {
+    if (block.type === 'tool_use') replace(block, 'id');
+    if (block.type === 'tool_result') replace(block, 'tool_use_id');
+  }
   return changed;
 }
 

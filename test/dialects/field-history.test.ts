@@ -3,6 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { work as free } from '../../src/attempt/own.ts';
 import { presets } from '../../src/dialects/presets.ts';
 import { nativeEndpoint } from '../../src/native/inspect.ts';
+import { startChain } from '../support/chain.ts';
+import { anthropicWire, openaiWire } from '../support/replies.ts';
+import { answers } from '../support/upstream.ts';
 import { type Json, translated } from './field.ts';
 
 const quirksOf = (preset: string) => ({ quirks: presets[preset]?.quirks ?? {} });
@@ -72,4 +75,57 @@ describe.each(['deepseek', 'moonshot'])('%s demands the reasoning of a conversat
     expect(passed(preset, [user, { ...called, ...thought }, result, { ...said, ...thought }])).toBeNull();
     expect(passed(preset, [user, said, user])).toBeNull();
   });
+});
+
+describe('ids of calls that another provider made', () => {
+  const plain = /^call_[0-9a-f]{24}$/;
+  const ids = ['functions.look:0', 'x'.repeat(41), 'toolu_01'];
+  const tools = { openai: [{ type: 'function', function: { name: 'look' } }], anthropic: [{ name: 'look' }] };
+  const turns = {
+    openai: [
+      { role: 'assistant', content: null, tool_calls: ids.map((id) => ({ ...call, id })) },
+      ...ids.map((id) => ({ ...result, tool_call_id: id })),
+    ],
+    anthropic: [
+      { role: 'assistant', content: ids.map((id) => ({ type: 'tool_use', id, name: 'look', input: {} })) },
+      { role: 'user', content: ids.map((id) => ({ type: 'tool_result', tool_use_id: id, content: 'seen' })) },
+    ],
+  };
+  /** The ids of calls and of results, as the provider gets them. */
+  async function sentIds(dialect: 'openai' | 'anthropic', model: string): Promise<[unknown[], unknown[]]> {
+    const wire = dialect === 'openai' ? openaiWire : anthropicWire;
+    const chain = await startChain(wire, [[answers(wire, 'ok')]], {
+      routes: [{ model: '*', targets: [{ provider: 'first' }] }],
+    });
+    const asked = { model, messages: [user, ...turns[dialect]], tools: tools[dialect] };
+    expect((await chain.ask(asked)).status).toBe(200);
+    const { messages } = (chain.first.calls[0]?.json ?? {}) as { messages: Json[] };
+    const [, called = {}, ...results] = messages;
+    const blocks = (list: unknown): Json[] => list as Json[];
+    return dialect === 'openai'
+      ? [blocks(called.tool_calls).map(({ id }) => id), results.map(({ tool_call_id }) => tool_call_id)]
+      : [
+          blocks(called.content).map(({ id }) => id),
+          blocks(results[0]?.content).map(({ tool_use_id }) => tool_use_id),
+        ];
+  }
+
+  test.each([
+    ['openai', 'gpt-5'],
+    ['anthropic', 'claude-sonnet-4-5'],
+  ] as const)(
+    '%s’s own models get those that they take, the same in call and result',
+    async (dialect, model) => {
+      const [called, answered] = await sentIds(dialect, model);
+      expect(called).toEqual([expect.stringMatching(plain), expect.stringMatching(plain), 'toolu_01']);
+      expect(answered).toEqual(called);
+    },
+  );
+
+  test.each(['openai', 'anthropic'] as const)(
+    'other servers of %s’s dialect get their own back',
+    async (dialect) => {
+      expect(await sentIds(dialect, 'kimi-k2.6')).toEqual([ids, ids]);
+    },
+  );
 });

@@ -104,6 +104,8 @@ export const anthropic: Dialect = {
   chatProvider: {
     native: 'anthropic',
     turns: { noBlank: true, thinkingFirst: true, opening: { role: 'user', content: opening } },
+    // Servers of other models get their own ids back, which Kimi needs.
+    plainIds: ({ served }) => served.includes('claude'),
     toolNames: /^[a-zA-Z0-9_-]{1,128}$/,
     jsonInWords: true,
     streamType: 'text/event-stream',

@@ -13,7 +13,7 @@ import { nativeReading } from '../native-reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
 import { encodeAuxiliary } from './auxiliary-encode.ts';
 import { embedClient, embedProvider } from './embeddings.ts';
-import { takesCustomTools } from './models.ts';
+import { isOpenAi, takesCustomTools } from './models.ts';
 import { openaiNames } from './parts.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeError, writeReply } from './reply.ts';
@@ -184,6 +184,7 @@ export const openai: Dialect = {
     native: 'openai',
     openai: true,
     takesCustom: ({ served }) => takesCustomTools(served),
+    plainIds: ({ served }) => isOpenAi(served),
     names: openaiNames,
     toolNames: /^[a-zA-Z0-9_-]{1,64}$/,
     streamType: 'text/event-stream',
