@@ -1,5 +1,12 @@
 /** Fits a request in neutral form to what its destination accepts, before it is written. */
-import { type ChatRequest, effortOf, type Notes, noteDropped, noteUnsupported } from './chat.ts';
+import {
+  type ChatMessage,
+  type ChatRequest,
+  effortOf,
+  type Notes,
+  noteDropped,
+  noteUnsupported,
+} from './chat.ts';
 import { type RefusedField, reasonsWith } from './refuses.ts';
 import type { Destination } from './wire.ts';
 
@@ -37,6 +44,34 @@ export function withJsonInWords(request: ChatRequest, notes: Notes): ChatRequest
   noteDropped(notes, names.output);
   const parts = [{ kind: 'text', text: jsonOnly, cache: null }] as const;
   return { ...request, output: null, messages: [...messages, { role: 'system', parts, name: null }] };
+}
+
+/**
+ * The request with its wish for JSON in a message, as OpenAI and many servers of its dialects demand: it is a 400
+ * otherwise. Added to the first message if that is the system's, since some servers take only one.
+ */
+export function withJsonNamed(request: ChatRequest): ChatRequest {
+  const { output, messages } = request;
+  if (output?.kind !== 'json' || messages.some(saysJson)) return request;
+  const part = { kind: 'text', text: jsonOnly, cache: null } as const;
+  const [first, ...others] = messages;
+  const isSystem = first?.role === 'system' || first?.role === 'developer';
+  const named = isSystem
+    ? [{ ...first, parts: [...first.parts, part] }, ...others]
+    : [{ role: 'system', parts: [part], name: null } as const, ...messages];
+  return { ...request, messages: named };
+}
+
+const saysJson = ({ parts }: ChatMessage): boolean =>
+  parts.some((part) => part.kind === 'text' && /json/i.test(part.text));
+
+/** The request with something asked: the last system message, if nothing else is said. */
+export function withQuestion(request: ChatRequest): ChatRequest {
+  const { messages } = request;
+  const last = messages.at(-1);
+  if (last === undefined || messages.some(({ role }) => role === 'user' || role === 'assistant'))
+    return request;
+  return { ...request, messages: [...messages.slice(0, -1), { ...last, role: 'user' }] };
 }
 
 /** Values that mean the same as leaving the field out. */

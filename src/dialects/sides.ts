@@ -50,6 +50,10 @@ export interface ChatProvider {
   readonly parsesResults?: true;
   /** It can't be asked for JSON of any form, so the model is told in words. */
   readonly jsonInWords?: true;
+  /** It is asked for JSON of any form only where a message says so. */
+  readonly jsonNamed?: true;
+  /** System messages stand apart from its conversation, which can't be empty. */
+  readonly systemApart?: true;
   /** Whether a destination knows custom tools; undefined: none does, so they are told as functions. */
   readonly takesCustom?: (to: Destination) => boolean;
   /** The names of tools that its providers take; undefined: any. */

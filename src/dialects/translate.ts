@@ -8,7 +8,7 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { type ChatRequest, chatFields, copyNotes, createNotes, type Notes, noteDropped } from './chat.ts';
 import type { ReplyContext } from './chat-reply.ts';
 import type { Dialect } from './dialect.ts';
-import { withJsonInWords, withoutRefused, withoutVainChoice } from './fit.ts';
+import { withJsonInWords, withJsonNamed, withoutRefused, withoutVainChoice, withQuestion } from './fit.ts';
 import { passHeaders } from './headers.ts';
 import { hasMark, type LongTexts, putTexts, takeTexts } from './long-texts.ts';
 import { translatedReading } from './read-reply.ts';
@@ -196,7 +196,9 @@ export function writeCall(
 /** The request as the destination takes it. */
 function fitted(request: ChatRequest, provider: ChatProvider, to: Destination, notes: Notes): ChatRequest {
   const limited = to.maxTokens == null ? request : { ...request, maxTokens: to.maxTokens };
-  const asked = provider.jsonInWords === true ? withJsonInWords(limited, notes) : limited;
+  const said = provider.systemApart === true ? withQuestion(limited) : limited;
+  const worded = provider.jsonInWords === true ? withJsonInWords(said, notes) : said;
+  const asked = provider.jsonNamed === true ? withJsonNamed(worded) : worded;
   const chosen = withoutVainChoice(withoutRefused(asked, to, notes), notes);
   const named = withTakenNames(chosen, provider.toolNames);
   return provider.takesCustom?.(to) === true ? named : withFunctions(named, notes);

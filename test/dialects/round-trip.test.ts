@@ -186,7 +186,8 @@ const request = fc
     choice: fc.constantFrom(null, 'auto' as const, 'none' as const, 'required' as const, 'tool' as const),
     parallel: optional(fc.boolean()),
     stop: fc.array(text, { maxLength: 3 }),
-    maxTokens: fc.integer({ min: 1, max: 100_000 }),
+    // Fewer are too few for the Responses API.
+    maxTokens: fc.integer({ min: 16, max: 100_000 }),
     temperature: optional(fc.constantFrom(0, 0.25, 1)),
     topK: optional(fc.nat(50)),
     seed: optional(fc.nat()),

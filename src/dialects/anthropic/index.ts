@@ -108,6 +108,7 @@ export const anthropic: Dialect = {
     plainIds: ({ served }) => served.includes('claude'),
     toolNames: /^[a-zA-Z0-9_-]{1,128}$/,
     jsonInWords: true,
+    systemApart: true,
     streamType: 'text/event-stream',
     writeRequest,
     readReply,

@@ -22,6 +22,7 @@ export const bedrock: Dialect = {
     turns: { documentText: true, opening: { role: 'user', content: [{ text: opening }] } },
     toolNames: /^[a-zA-Z0-9_-]{1,64}$/,
     jsonInWords: true,
+    systemApart: true,
     streamType: 'application/vnd.amazon.eventstream',
     writeRequest,
     readReply,

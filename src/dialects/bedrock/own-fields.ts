@@ -30,12 +30,17 @@ export function writeOwnFields(
   if (request.parallelToolCalls === false && request.tools.length > 0)
     noteDropped(notes, names.parallelToolCalls);
   if (topK !== null && family !== 'nova') noteDropped(notes, names.topK);
+  const isTooHot = temperature !== null && temperature > temperatureMax;
+  if (isTooHot) noteDropped(notes, names.temperature);
   const fields = withoutNulls({
     inferenceConfig: topK !== null && family === 'nova' ? { topK } : null,
     ...writeEffort(request, to.served, family, notes),
   });
-  return { maxTokens, temperature, topP, choice: null, fields };
+  return { maxTokens, temperature: isTooHot ? temperatureMax : temperature, topP, choice: null, fields };
 }
+
+/** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InferenceConfiguration.html */
+const temperatureMax = 1;
 
 /** Token limit that every Claude with a thinking budget accepts; the budget is part of it. */
 const thinkingMaxTokens = 32_000;

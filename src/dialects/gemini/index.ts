@@ -128,6 +128,7 @@ export const gemini: Dialect = {
   chatClient: { readRequest, writeReply, createWriter, writeError, limitField },
   chatProvider: {
     parsesResults: true,
+    systemApart: true,
     toolNames: /^[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}$/,
     native: 'gemini',
     streamType: 'text/event-stream',

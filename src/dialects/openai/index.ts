@@ -183,6 +183,7 @@ export const openai: Dialect = {
   chatProvider: {
     native: 'openai',
     openai: true,
+    jsonNamed: true,
     takesCustom: ({ served }) => takesCustomTools(served),
     plainIds: ({ served }) => isOpenAi(served),
     names: openaiNames,

@@ -36,6 +36,7 @@ export const replicate: Dialect = {
   chatProvider: {
     native: 'any',
     jsonInWords: true,
+    systemApart: true,
     streamType: 'application/json',
     writeRequest,
     readReply,

@@ -28,6 +28,7 @@ const requestHeaders = ['openai-beta', 'traceparent', 'tracestate'];
 const chatProvider: ChatProvider = {
   native: 'any',
   openai: true,
+  jsonNamed: true,
   takesCustom: ({ served }) => takesCustomTools(served),
   toolNames: /^[a-zA-Z0-9_-]{1,64}$/,
   streamType: 'text/event-stream',

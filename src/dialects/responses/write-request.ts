@@ -49,7 +49,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   const body = withoutNulls({
     model: to.model,
     input: request.messages.flatMap((message) => writeMessage(message, customs, marks, notes)),
-    max_output_tokens: request.maxTokens,
+    max_output_tokens: writeLimit(request, notes),
     ...writeSampling({ ...request, frequencyPenalty: null, presencePenalty: null }),
     tools: tools.length === 0 ? null : tools.map(writeTool),
     tool_choice:
@@ -68,6 +68,15 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
     stream: request.stream ? true : null,
   });
   return { path: '/responses', body, headers: [] };
+}
+
+/** The API refuses fewer tokens, which chat completions and other providers take. */
+const limitMinTokens = 16;
+
+function writeLimit({ maxTokens, names }: ChatRequest, notes: Notes): number | null {
+  if (maxTokens === null || maxTokens >= limitMinTokens) return maxTokens;
+  noteDropped(notes, names.maxTokens);
+  return limitMinTokens;
 }
 
 function writeOutput(output: OutputForm, model: string, field: string, notes: Notes): Json | null {
