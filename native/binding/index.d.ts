@@ -630,6 +630,7 @@ export declare enum ReplyRegister {
   Reasoning = 18,
   ModelStart = 19,
   ModelEnd = 20,
+  LongestPrompt = 21,
 }
 
 /**

@@ -90,8 +90,9 @@ export function costNanoUsd(price: Price, usage: Usage): number {
   const cached = Math.min(usage.cachedInputTokens, inputTokens);
   const written = Math.min(usage.cacheWriteTokens, inputTokens - cached);
   const plain = inputTokens - cached - written;
-  const each: TokenPrice = price.tiers?.find(({ aboveTokens }) => inputTokens > aboveTokens) ?? price;
-  const { service, resident, cacheWriteHourTokens = 0 } = usage.pricing ?? {};
+  const { service, resident, cacheWriteHourTokens = 0, longestPromptTokens } = usage.pricing ?? {};
+  const longest = longestPromptTokens ?? inputTokens;
+  const each: TokenPrice = price.tiers?.find(({ aboveTokens }) => longest > aboveTokens) ?? price;
   const forHour = Math.min(cacheWriteHourTokens, written);
   const input =
     (plain + hourFactor * forHour) * each.input +

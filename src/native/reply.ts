@@ -29,6 +29,8 @@ export interface Pricing {
   readonly resident?: true;
   /** What the provider charges, in nano-dollars. */
   readonly statedNanoUsd?: number;
+  /** Tokens of the longest prompt, where the request became several; undefined: there is one, or none is stated. */
+  readonly longestPromptTokens?: number;
 }
 
 const serviceNames: Readonly<Partial<Record<Binding.Service, Service>>> = {
@@ -165,11 +167,13 @@ function pricingIn(bits: number, word: (index: number) => number): Pricing | nul
   const service = serviceNames[word(at.Service) as Binding.Service];
   const costs = (bits & state.COST) !== 0;
   const resident = (bits & state.RESIDENT) !== 0;
-  if (hour === 0 && service === undefined && !costs && !resident) return null;
+  const longest = word(at.LongestPrompt);
+  if (hour === 0 && service === undefined && !costs && !resident && longest === 0) return null;
   return {
     ...(hour === 0 ? {} : { cacheWriteHourTokens: hour }),
     ...(service === undefined ? {} : { service }),
     ...(resident ? { resident } : {}),
+    ...(longest === 0 ? {} : { longestPromptTokens: longest }),
     ...(costs ? { statedNanoUsd: word(at.CostHigh) * wordSize + word(at.CostLow) } : {}),
   };
 }

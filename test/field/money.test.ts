@@ -120,6 +120,55 @@ test.each(clients)(
   },
 );
 
+const part = (type: string, input_tokens: number, output_tokens: number, more: object = {}) => ({
+  type,
+  input_tokens,
+  output_tokens,
+  ...more,
+});
+
+test('what making a conversation shorter took is paid, whole and streamed', async () => {
+  const written = {
+    cache_creation_input_tokens: 500,
+    cache_read_input_tokens: 2000,
+    cache_creation: { ephemeral_5m_input_tokens: 400, ephemeral_1h_input_tokens: 100 },
+  };
+  const total = {
+    input_tokens: 23_000,
+    output_tokens: 1000,
+    iterations: [part('compaction', 180_000, 3500, written), part('message', 23_000, 1000)],
+  };
+  const streamed: Script = (call) => {
+    call.streamHead();
+    const named = ({ type, ...data }: { type: string; [name: string]: unknown }) =>
+      call.write(`event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`);
+    const message = { id: 'm', type: 'message', role: 'assistant', model: 'own', content: [] };
+    named({
+      type: 'message_start',
+      message: { ...message, usage: { input_tokens: 23_000, output_tokens: 1 } },
+    });
+    named({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: 'Good' } });
+    named({ type: 'content_block_stop', index: 0 });
+    named({ type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: total });
+    named({ type: 'message_stop' });
+    call.end();
+  };
+  const nano = 203_000 * 1000 + 2000 * 100 + 400 * 1250 + 100 * 2000 + 4500 * 4000;
+  const script = states(anthropicWire, { usage: total });
+  expect(await cost({ script, wire: anthropicWire })).toBe(nano);
+  expect(await cost({ script: streamed, wire: anthropicWire, stream: true })).toBe(nano);
+});
+
+test.each([
+  // Each prompt is below 200,000 tokens, where the price doubles, and all of them together are above.
+  [[part('message', 150_000, 500), part('message', 150_000, 500)], 300_000 * 3000 + 1000 * 15_000],
+  [[part('message', 250_000, 500), part('message', 50_000, 500)], 300_000 * 6000 + 1000 * 22_500],
+])('a longer prompt’s price goes by the longest of several prompts (%#)', async (iterations, nano) => {
+  const script = states(anthropicWire, { usage: { input_tokens: 300_000, output_tokens: 1000, iterations } });
+  const asked = { script, wire: anthropicWire, preset: 'anthropic', model: 'claude-sonnet-4-5' };
+  expect(await cost(asked)).toBe(nano);
+});
+
 test.each(clients)('fast mode costs what the reply says it was ($name)', async (client) => {
   const tokens = { input_tokens: 100, output_tokens: 10 };
   const asked = { wire: anthropicWire, client };

@@ -63,7 +63,7 @@ mirror! {
     ReplyRegister, sidegate_core::reply::registers::Register {
         Call, State, Input, Output, Cached, CacheWrite, Finish, TextBytes, Events, Stripped, MediaInput, MediaOutput,
         SoundMs, Searches, CacheWriteHour, Service, CostLow, CostHigh,
-        Reasoning, ModelStart, ModelEnd,
+        Reasoning, ModelStart, ModelEnd, LongestPrompt,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use sidegate_core::pii::policy::Policy;
 use sidegate_core::reply::read::{Dialect, read};
-use sidegate_core::reply::reading::{Service, Usage};
+use sidegate_core::reply::reading::{Service, Tokens, Usage};
 use sidegate_core::request::endpoint::Endpoint;
 use sidegate_core::request::facts::flag;
 use sidegate_core::request::inspect::inspect;
@@ -49,6 +49,27 @@ fn the_tiers_of_gemini_and_the_country_of_claude_are_read() {
     let anthropic = |document: &str| read(document, Dialect::Anthropic).unwrap();
     assert!(anthropic(r#"{"usage":{"inference_geo":"us"}}"#).resident);
     assert!(!anthropic(r#"{"usage":{"inference_geo":"not_available"}}"#).resident);
+}
+
+#[test]
+fn prompts_that_a_request_became_are_told_apart() {
+    let usage = |iterations: &str| {
+        let body = format!(r#"{{"usage":{{"input_tokens":5,"iterations":{iterations},"output_tokens":6}}}}"#);
+        read(&body, Dialect::Anthropic).unwrap().usage
+    };
+    let compacted = usage(
+        r#"[{"type":"compaction","input_tokens":10,"output_tokens":3,"cache_read_input_tokens":20,
+             "cache_creation_input_tokens":9,"cache_creation":{"ephemeral_1h_input_tokens":7}},
+            {"output_tokens":1,"input_tokens":1,"type":"compaction"},
+            {"type":"message","input_tokens":5,"output_tokens":6},
+            {"type":"advisor_message","input_tokens":999,"output_tokens":999}]"#,
+    );
+    let sum = Tokens { input: 11, output: 4, cached: 20, created: 9, created_hour: 7 };
+    assert_eq!((compacted.compaction, compacted.longest_prompt), (Some(sum), Some(39)));
+    assert_eq!((compacted.input, compacted.output, compacted.created_hour), (Some(5), Some(6), None));
+    for none in ["null", "[]", "[null,1]", r#"[{"type":"fallback","input_tokens":9}]"#] {
+        assert_eq!((usage(none).compaction, usage(none).longest_prompt), (None, None), "{none}");
+    }
 }
 
 #[test]

@@ -104,6 +104,7 @@ keys! {
     Background = b"background",
     Candidates = b"candidates",
     Embeddings = b"embeddings",
+    Iterations = b"iterations",
     InlineData = b"inlineData",
     MaxTokens = b"max_tokens",
     MediaType = b"media_type",

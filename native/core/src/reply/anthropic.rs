@@ -3,7 +3,7 @@
 use crate::json::field_names::Key;
 use crate::json::path::Path;
 use crate::json::walker::Token;
-use crate::reply::reading::{Finish, Reader, Reading, Service, Source};
+use crate::reply::reading::{Finish, Reader, Reading, Service, Source, Tokens};
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Place {
@@ -17,6 +17,11 @@ enum Place {
     CacheCreation,
     /// What the reply's tokens were spent on.
     OutputDetails,
+    /// The prompts that a request became: to make the conversation shorter, and after calls of the provider's tools.
+    Iterations,
+    Iteration,
+    /// As [`Place::CacheCreation`], of one of them.
+    IterationCache,
     Delta,
     Blocks,
     /// A block of a whole message.
@@ -34,6 +39,17 @@ pub(crate) struct AnthropicReader {
     reading: Reading,
     block: Option<BlockKind>,
     input_start: usize,
+    iteration: (Tokens, IterationKind),
+}
+
+/// What a prompt was for.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum IterationKind {
+    Message,
+    Compaction,
+    /// It may be another model's, or not billed.
+    #[default]
+    Other,
 }
 
 #[derive(Clone, Copy)]
@@ -61,6 +77,10 @@ impl Reader for AnthropicReader {
             Place::OutputDetails if (key, token) == (Key::ThinkingTokens, Token::Number) => {
                 self.reading.usage.reasoning = Some(source.count());
             }
+            Place::Iteration => self.iteration(key, token, source),
+            Place::IterationCache if (key, token) == (Key::HourCacheTokens, Token::Number) => {
+                self.iteration.0.created_hour = source.count();
+            }
             Place::Delta => self.delta(key, token, source),
             Place::Block | Place::NewBlock => self.block(key, token, source),
             _ => {}
@@ -82,6 +102,7 @@ impl Reader for AnthropicReader {
                 Some(BlockKind::Other) => self.reading.content = true,
                 Some(BlockKind::Text) | None => {}
             },
+            Place::Iteration => self.iterated(),
             Place::Input => {
                 let input = self.input_start..source.end();
                 self.reading.add_text(input.len());
@@ -152,6 +173,35 @@ impl AnthropicReader {
         }
     }
 
+    fn iteration(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
+        let (tokens, kind) = &mut self.iteration;
+        match (key, token) {
+            (Key::Type, Token::String(text)) => {
+                *kind = match source.word(text) {
+                    "message" => IterationKind::Message,
+                    "compaction" => IterationKind::Compaction,
+                    _ => IterationKind::Other,
+                };
+            }
+            (Key::InputTokens, Token::Number) => tokens.input = source.count(),
+            (Key::OutputTokens, Token::Number) => tokens.output = source.count(),
+            (Key::CacheReadInputTokens, Token::Number) => tokens.cached = source.count(),
+            (Key::CacheCreationInputTokens, Token::Number) => tokens.created = source.count(),
+            _ => {}
+        }
+    }
+
+    fn iterated(&mut self) {
+        let (tokens, kind) = std::mem::take(&mut self.iteration);
+        let usage = &mut self.reading.usage;
+        if kind != IterationKind::Other {
+            usage.longest_prompt = usage.longest_prompt.max(Some(tokens.prompt()));
+        }
+        if kind == IterationKind::Compaction {
+            usage.compaction.get_or_insert_default().add(tokens);
+        }
+    }
+
     fn delta(&mut self, key: Key, token: Token, source: &mut Source<'_>) {
         match (key, token) {
             (Key::Text | Key::Thinking | Key::PartialJson, Token::String(text)) => {
@@ -184,6 +234,9 @@ fn child(place: Place, key: Key, array: bool) -> Place {
         (Place::Root | Place::Message, Key::Usage, false) => Place::Usage,
         (Place::Usage, Key::CacheCreation, false) => Place::CacheCreation,
         (Place::Usage, Key::OutputTokensDetails, false) => Place::OutputDetails,
+        (Place::Usage, Key::Iterations, true) => Place::Iterations,
+        (Place::Iterations, _, false) => Place::Iteration,
+        (Place::Iteration, Key::CacheCreation, false) => Place::IterationCache,
         (Place::Root | Place::Message, Key::Content, true) => Place::Blocks,
         (Place::Root, Key::Delta, false) => Place::Delta,
         (Place::Root, Key::ContentBlock, false) => Place::NewBlock,

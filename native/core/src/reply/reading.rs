@@ -87,6 +87,37 @@ impl Service {
     }
 }
 
+/// Tokens of one prompt and its reply, as Anthropic counts them: those of caches are not part of the input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Neither read from nor written to the cache.
+    pub input: u32,
+    /// Tokens of the reply.
+    pub output: u32,
+    /// Read from the provider's prompt cache.
+    pub cached: u32,
+    /// Written to that cache.
+    pub created: u32,
+    /// Of those: for an hour.
+    pub created_hour: u32,
+}
+
+impl Tokens {
+    /// Adds those of another prompt.
+    pub fn add(&mut self, other: Tokens) {
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        self.cached = self.cached.saturating_add(other.cached);
+        self.created = self.created.saturating_add(other.created);
+        self.created_hour = self.created_hour.saturating_add(other.created_hour);
+    }
+
+    /// The whole prompt.
+    pub fn prompt(self) -> u32 {
+        self.input.saturating_add(self.cached).saturating_add(self.created)
+    }
+}
+
 /// Token counts as stated by the provider; `None` where it stated none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -110,6 +141,10 @@ pub struct Usage {
     pub sound_ms: Option<u32>,
     /// What the provider charges, in nano-dollars.
     pub nano_usd: Option<u64>,
+    /// What it took to make the conversation shorter first, which the counts above leave out (Anthropic).
+    pub compaction: Option<Tokens>,
+    /// The longest of the prompts that one request became, where it became several (Anthropic).
+    pub longest_prompt: Option<u32>,
 }
 
 impl Usage {
@@ -125,6 +160,8 @@ impl Usage {
         self.media_output = later.media_output.max(self.media_output);
         self.sound_ms = later.sound_ms.max(self.sound_ms);
         self.nano_usd = later.nano_usd.max(self.nano_usd);
+        self.compaction = later.compaction.or(self.compaction);
+        self.longest_prompt = later.longest_prompt.max(self.longest_prompt);
     }
 }
 

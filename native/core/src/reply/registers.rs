@@ -48,10 +48,12 @@ pub enum Register {
     ModelStart,
     /// Where it ends; 0: it names none.
     ModelEnd,
+    /// Tokens of the longest of several prompts.
+    LongestPrompt,
 }
 
 /// How many registers there are.
-pub const REGISTERS: usize = Register::ModelEnd as usize + 1;
+pub const REGISTERS: usize = Register::LongestPrompt as usize + 1;
 
 /// Writes the facts of a reply; `registers` must hold [`REGISTERS`].
 pub fn write(call: u32, facts: &ReplyFacts, registers: &mut [u32]) {
@@ -59,14 +61,16 @@ pub fn write(call: u32, facts: &ReplyFacts, registers: &mut [u32]) {
     let nano_usd = usage.nano_usd.unwrap_or_default();
     let (model_start, model_end) = facts.model.unwrap_or_default();
     let stated = |count: Option<u32>| count.unwrap_or_default();
+    let more = usage.compaction.unwrap_or_default();
+    let with = |count: Option<u32>, more: u32| stated(count).saturating_add(more);
     // In the order of `Register`.
     let all: [u32; REGISTERS] = [
         call,
         facts.state,
-        stated(usage.input),
-        stated(usage.output),
-        stated(usage.cached),
-        stated(usage.created),
+        with(usage.input, more.input),
+        with(usage.output, more.output),
+        with(usage.cached, more.cached),
+        with(usage.created, more.created),
         facts.finish as u32,
         facts.text_bytes,
         facts.events,
@@ -75,13 +79,14 @@ pub fn write(call: u32, facts: &ReplyFacts, registers: &mut [u32]) {
         stated(usage.media_output),
         stated(usage.sound_ms),
         facts.searches,
-        stated(usage.created_hour),
+        with(usage.created_hour, more.created_hour),
         facts.service as u32,
         nano_usd as u32,
         (nano_usd >> 32) as u32,
         stated(usage.reasoning),
         model_start as u32,
         model_end as u32,
+        stated(usage.longest_prompt),
     ];
     put(registers, &all);
 }
