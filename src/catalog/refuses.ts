@@ -43,17 +43,21 @@ const openai = 'https://platform.openai.com/docs/guides/reasoning';
 const latest = 'https://platform.openai.com/docs/guides/latest-model';
 const claude = 'https://platform.claude.com/docs/en/about-claude/models/migration-guide';
 const fable = 'https://platform.claude.com/docs/en/models/fable-5-1/migration-guide';
+const strict = 'https://platform.claude.com/docs/en/build-with-claude/structured-outputs';
+const converse = 'https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html';
 const xai = 'https://docs.x.ai/developers/model-capabilities/text/reasoning';
 const kimi = 'https://platform.kimi.ai/docs/guide/kimi-k2-5-quickstart';
 
 const penalties = ['frequencyPenalty', 'presencePenalty'] as const;
 const sampling: readonly RefusedField[] = ['temperature', 'topP', ...penalties];
+/** "Unsupported parameter: 'parallel_tool_calls' is not supported with this model." */
+const serially: readonly RefusedField[] = [...sampling, 'parallelToolCalls'];
 const unreasoning = /non-reasoning|-chat/;
 
 /** The table. */
 export const rows: readonly Row[] = [
-  { maker: 'o', refuses: { always: sampling, efforts: ['low', 'medium', 'high'] }, docs: openai },
-  { maker: 'o', from: 300, refuses: { always: [...sampling, 'stop'] }, docs: openai },
+  { maker: 'o', refuses: { always: serially, efforts: ['low', 'medium', 'high'] }, docs: openai },
+  { maker: 'o', from: 300, refuses: { always: [...serially, 'stop'] }, docs: openai },
   {
     maker: 'gpt',
     from: 500,
@@ -83,6 +87,10 @@ export const rows: readonly Row[] = [
     },
     docs: claude,
   },
+  // "'claude-sonnet-4-20250514' does not support strict tools."
+  { maker: 'claude', below: 405, not: /opus-4-1/, refuses: { strictTools: true }, docs: strict },
+  // At Bedrock: "tools.0.custom.strict: Extra inputs are not permitted".
+  { maker: 'claude', from: 407, only: /anthropic\.claude/, refuses: { strictTools: true }, docs: converse },
   { maker: 'claude', from: 500, only: /fable|mythos/, refuses: { reasonsAlways: true }, docs: fable },
   { maker: 'claude', from: 501, only: /fable|mythos/, refuses: { forcedChoice: true }, docs: fable },
   { maker: 'claude', from: 505, only: /opus/, refuses: { forcedChoice: true }, docs: fable },

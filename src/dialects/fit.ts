@@ -75,11 +75,12 @@ export function withQuestion(request: ChatRequest): ChatRequest {
 }
 
 /** Values that mean the same as leaving the field out. */
-const defaults: Readonly<Partial<Record<RefusedField, number>>> = {
+const defaults: Readonly<Partial<Record<RefusedField, number | boolean>>> = {
   temperature: 1,
   topP: 1,
   frequencyPenalty: 0,
   presencePenalty: 0,
+  parallelToolCalls: true,
 };
 
 /**
@@ -109,6 +110,10 @@ export function withoutRefused(request: ChatRequest, to: Destination, notes: Not
   if (forced && refuses.forcedChoice === true) {
     noteUnsupported(notes, names.toolChoice);
     left.toolChoice = { kind: 'auto' };
+  }
+  if (refuses.strictTools === true && request.tools.some(({ strict }) => strict === true)) {
+    noteDropped(notes, `${names.tools}.strict`);
+    left.tools = request.tools.map((tool) => ({ ...tool, strict: null }));
   }
   return Object.keys(left).length === 0 ? request : { ...request, ...left };
 }

@@ -2,7 +2,14 @@
 import { type Effort, efforts } from './chat.ts';
 
 /** Fields that some models refuse. */
-export type RefusedField = 'temperature' | 'topP' | 'topK' | 'frequencyPenalty' | 'presencePenalty' | 'stop';
+export type RefusedField =
+  | 'temperature'
+  | 'topP'
+  | 'topK'
+  | 'frequencyPenalty'
+  | 'presencePenalty'
+  | 'parallelToolCalls'
+  | 'stop';
 
 /** What one model refuses. Left out: it takes it, as far as is known. */
 export interface Refuses {
@@ -20,6 +27,8 @@ export interface Refuses {
   readonly chatTools?: true;
   /** A choice that forces a call of a tool. */
   readonly forcedChoice?: true;
+  /** Tools whose input is enforced. */
+  readonly strictTools?: true;
 }
 
 /** A model of which nothing is known to be refused. */

@@ -78,4 +78,69 @@ describe.each(['anthropic', 'bedrock'] as const)('Claude at %s', (to) => {
     });
     expect(dropped).toEqual(['response_format.oneOf']);
   });
+
+  const strictTools = (count: number, parameters: Json) =>
+    translated('openai', to, models[to], {
+      tools: Array.from({ length: count }, (_, index) => ({
+        type: 'function',
+        function: { name: `f${index}`, parameters, strict: true },
+      })),
+    });
+  /** How many of the tools are strict. */
+  const strictIn = ({ tools, toolConfig }: Json): number =>
+    JSON.stringify(tools ?? toolConfig).split('"strict":true').length - 1;
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
+  const of = (type: unknown, required: readonly string[]): Json => ({
+    type: 'object',
+    properties: Object.fromEntries(names.map((name) => [name, { type }])),
+    required,
+  });
+
+  test.each([
+    ['20 tools', 21, of('string', names), 20],
+    ['24 members that may be missing', 4, of('string', []), 2],
+    ['16 members of several types', 4, of(['string', 'null'], names), 1],
+  ])('no more than %s are enforced in one request', (_, count, parameters, strict) => {
+    const { body, dropped } = strictTools(count, parameters);
+    expect(strictIn(body)).toBe(strict);
+    expect(dropped).toHaveLength(Math.min(12, count - strict));
+    expect(dropped[0]).toBe(`tools[${strict}].strict`);
+  });
+
+  test('the answer counts too', () => {
+    const response_format = { type: 'json_schema', json_schema: { name: 'a', schema: of('string', []) } };
+    const tool = { type: 'function', function: { name: 'f', parameters: of('string', []), strict: true } };
+    const { body } = translated('openai', to, models[to], { response_format, tools: [tool, tool] });
+    expect(strictIn(body)).toBe(1);
+  });
+});
+
+test.each([
+  ['anthropic', 'claude-sonnet-4-20250514', false],
+  ['anthropic', 'claude-3-5-haiku-20241022', false],
+  ['anthropic', 'claude-opus-4-1', true],
+  ['anthropic', 'claude-sonnet-5', true],
+  ['bedrock', 'us.anthropic.claude-sonnet-4-6-v1:0', true],
+  ['bedrock', 'us.anthropic.claude-opus-4-7-v1:0', false],
+  ['bedrock', 'global.anthropic.claude-sonnet-5', false],
+] as const)('%s: %s takes strict tools: %s', (to, model, takes) => {
+  const parameters = { type: 'object', properties: {}, additionalProperties: false };
+  const tool = (strict: boolean) => ({ type: 'function', function: { name: 'f', parameters, strict } });
+  const { body, dropped } = translated('openai', to, model, { tools: [tool(true)] });
+  expect(toolIn(body).strict).toBe(takes ? true : undefined);
+  expect(dropped).toEqual(takes ? [] : ['tools.strict']);
+  // What isn't strict need not be said: some refuse the very field.
+  const loose = translated('openai', to, model, { tools: [tool(false)] });
+  expect(toolIn(loose.body)).not.toHaveProperty('strict');
+  expect(loose.dropped).toEqual([]);
+});
+
+test('a model that takes no wish about parallel calls gets none', () => {
+  const more = { tools: [{ name: 'f' }], tool_choice: { type: 'auto', disable_parallel_tool_use: true } };
+  for (const to of ['openai', 'responses'] as const) {
+    const { body, dropped } = translated('anthropic', to, 'o4-mini', more);
+    expect(body).not.toHaveProperty('parallel_tool_calls');
+    expect(dropped).toEqual(['tool_choice.disable_parallel_tool_use']);
+    expect(translated('anthropic', to, 'gpt-5', more).body.parallel_tool_calls).toBe(false);
+  }
 });

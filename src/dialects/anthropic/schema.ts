@@ -4,7 +4,7 @@
  * https://platform.claude.com/docs/en/build-with-claude/structured-outputs,
  * https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
  */
-import { isObject, type Json, textOf } from '../../base/json.ts';
+import { isObject, type Json, objectOf, textOf } from '../../base/json.ts';
 import { type ChatRequest, type Notes, noteDropped, noteUnsupported, type Tool } from '../chat.ts';
 import { mapSchemas } from '../json-schema.ts';
 
@@ -33,27 +33,63 @@ interface EnforcedSchema {
   readonly open: boolean;
 }
 
-/** The schema of the answer; null: none is asked for, or it can't be enforced. */
-export function writeAnswerSchema({ output, names }: ChatRequest, notes: Notes): Json | null {
-  if (output?.kind !== 'schema') return null;
-  const { schema, open, loosened } = writeSchema(output.schema);
-  if (open) noteUnsupported(notes, names.output);
-  else for (const bound of loosened) noteDropped(notes, `${names.output}.${bound}`);
-  return open ? null : schema;
+/** The most that the schemas of one request may have in all. */
+const most = { tools: 20, optional: 24, unions: 16 };
+
+/** Writes the schemas of one request. */
+export interface SchemaWriter {
+  /** The schema of the answer, which comes first; null: none is asked for, or it can't be enforced. */
+  answer(request: ChatRequest): Json | null;
+  /** The schema of a tool's input, and whether it is enforced: only a strict tool's is; others may be of any form. */
+  input(tool: Tool, at: string): { readonly schema: Json; readonly strict: boolean };
 }
 
-/** The schema of a tool's input, and whether it is enforced. Only that of a strict tool is; others may be of any form. */
-export function writeInputSchema(
-  { parameters, strict }: Tool,
-  at: string,
-  notes: Notes,
-): { readonly schema: Json; readonly strict: boolean | null } {
-  const given = parameters === null ? { type: 'object', properties: {} } : { type: 'object', ...parameters };
-  if (strict !== true) return { schema: given, strict };
-  const { schema, open } = writeSchema(given);
-  if (!open) return { schema, strict };
-  noteDropped(notes, `${at}.strict`);
-  return { schema: given, strict: null };
+/** Creates the writer for one request; tools are no longer strict once they would exceed what it may have. */
+export function createSchemaWriter(notes: Notes): SchemaWriter {
+  let used = { tools: 0, optional: 0, unions: 0 };
+  const take = (schema: Json, tools: number): boolean => {
+    const { optional, unions } = sizeOf(schema);
+    const sum = {
+      tools: used.tools + tools,
+      optional: used.optional + optional,
+      unions: used.unions + unions,
+    };
+    const fits = sum.tools <= most.tools && sum.optional <= most.optional && sum.unions <= most.unions;
+    if (fits) used = sum;
+    return fits;
+  };
+  return {
+    answer({ output, names }) {
+      if (output?.kind !== 'schema') return null;
+      const { schema, open, loosened } = writeSchema(output.schema);
+      if (open) noteUnsupported(notes, names.output);
+      else for (const bound of loosened) noteDropped(notes, `${names.output}.${bound}`);
+      take(schema, 0);
+      return open ? null : schema;
+    },
+    input({ parameters, strict }, at) {
+      const given =
+        parameters === null ? { type: 'object', properties: {} } : { type: 'object', ...parameters };
+      if (strict !== true) return { schema: given, strict: false };
+      const { schema, open } = writeSchema(given);
+      if (!open && take(schema, 1)) return { schema, strict };
+      noteDropped(notes, `${at}.strict`);
+      return { schema: given, strict: false };
+    },
+  };
+}
+
+/** Members of a schema that may be missing, and those of several types. */
+function sizeOf(schema: Json): { readonly optional: number; readonly unions: number } {
+  let [optional, unions] = [0, 0];
+  mapSchemas(schema, (each) => {
+    const { properties, required, type, anyOf } = each;
+    const needed = new Set<unknown>(Array.isArray(required) ? required : []);
+    optional += Object.keys(objectOf(properties)).filter((name) => !needed.has(name)).length;
+    if (Array.isArray(type) || Array.isArray(anyOf)) unions += 1;
+    return each;
+  });
+  return { optional, unions };
 }
 
 function writeSchema(given: Json): EnforcedSchema {

@@ -20,7 +20,7 @@ import {
 } from '../chat.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 import { takesBoth } from './models.ts';
-import { writeAnswerSchema, writeInputSchema } from './schema.ts';
+import { createSchemaWriter, type SchemaWriter } from './schema.ts';
 import { writeThinking } from './thinking.ts';
 
 /** The dialect requires a limit. Every model accepts this one; used if neither client nor catalogue has one. */
@@ -35,7 +35,8 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
   const maxTokens = request.maxTokens ?? to.outputMaxTokens ?? defaultMaxTokens;
   const messages = writeMessages(request.messages, notes);
   const { thinking, effort } = writeThinking(request, takesThought, maxTokens, to, notes);
-  const schema = writeAnswerSchema(request, notes);
+  const schemas = createSchemaWriter(notes);
+  const schema = schemas.answer(request);
   const format = schema === null ? null : { type: 'json_schema', schema };
   const system = systemTexts(request.messages, notes).flatMap(writeText);
   const config = withoutNulls({ effort, format });
@@ -47,7 +48,7 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
     tools:
       request.tools.length === 0
         ? null
-        : request.tools.map((tool, index) => writeTool(tool, `${names.tools}[${index}]`, notes)),
+        : request.tools.map((tool, index) => writeTool(tool, `${names.tools}[${index}]`, schemas)),
     tool_choice: writeChoice(request),
     stop_sequences: writeStop(request, notes),
     ...writeSampling(request, thinking !== null && thinking.type !== 'disabled', to.served, notes),
@@ -101,10 +102,11 @@ export function writeChoice({ toolChoice, parallelToolCalls, tools }: ChatReques
   return { type: toolChoice.kind === 'required' ? 'any' : 'auto', ...serial };
 }
 
-function writeTool(tool: Tool, at: string, notes: Notes): Json {
-  const { schema, strict } = writeInputSchema(tool, at, notes);
+function writeTool(tool: Tool, at: string, schemas: SchemaWriter): Json {
+  const { schema, strict } = schemas.input(tool, at);
   const { name, description, cache } = tool;
-  return withoutNulls({ name, description, input_schema: schema, strict, ...writeMark(cache) });
+  const enforced = strict ? { strict } : {};
+  return withoutNulls({ name, description, input_schema: schema, ...enforced, ...writeMark(cache) });
 }
 
 const writeMark = (cache: CacheMark | null): Json =>

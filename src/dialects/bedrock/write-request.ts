@@ -1,7 +1,7 @@
 /** Writes a request for Bedrock's Converse. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html */
 
 import { type Json, withoutNulls } from '../../base/json.ts';
-import { writeAnswerSchema, writeInputSchema } from '../anthropic/schema.ts';
+import { createSchemaWriter, type SchemaWriter } from '../anthropic/schema.ts';
 import { type ChatMessage, type ChatRequest, type Notes, noteDropped, noteUnsupported } from '../chat.ts';
 import { fit } from '../fit.ts';
 import type { ChatCall, Destination } from '../wire.ts';
@@ -41,17 +41,19 @@ export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes):
           : [],
       ),
     );
+  const schemas = createSchemaWriter(notes);
+  const outputConfig = writeFormat(request, schemas);
   const body = withoutNulls({
     system: filled(system),
     messages: writeMessages(messages, family, notes),
-    toolConfig: writeTools(request, family, own.choice !== null, notes),
+    toolConfig: writeTools(request, family, own.choice !== null, schemas, notes),
     inferenceConfig: members({
       maxTokens: own.maxTokens,
       temperature: own.temperature,
       topP: own.topP,
       stopSequences: filled(request.stop),
     }),
-    outputConfig: writeFormat(request, notes),
+    outputConfig,
     additionalModelRequestFields: members(own.fields),
     // The stop sequence that ended a reply is reported only on request.
     additionalModelResponseFieldPaths:
@@ -85,12 +87,12 @@ function writeMessages(messages: readonly ChatMessage[], family: Family, notes: 
 }
 
 /** An entry of the list of tools. */
-const writeTool = (name: string, description: string | null, json: Json, strict: boolean | null): Json => ({
+const writeTool = (name: string, description: string | null, json: Json, strict: boolean): Json => ({
   toolSpec: withoutNulls({
     name,
     description: description === '' ? null : description,
     inputSchema: { json },
-    strict: strict === true ? true : null,
+    strict: strict ? true : null,
   }),
 });
 
@@ -100,7 +102,13 @@ const writeTool = (name: string, description: string | null, json: Json, strict:
  * called.
  * @param chosen the choice is expressed in the model's own fields
  */
-function writeTools(request: ChatRequest, family: Family, chosen: boolean, notes: Notes): Json | null {
+function writeTools(
+  request: ChatRequest,
+  family: Family,
+  chosen: boolean,
+  schemas: SchemaWriter,
+  notes: Notes,
+): Json | null {
   const { tools, toolChoice, messages, names } = request;
   const called = new Set(
     messages.flatMap(({ parts }) => parts.flatMap((part) => (part.kind === 'tool_call' ? [part.name] : []))),
@@ -110,9 +118,9 @@ function writeTools(request: ChatRequest, family: Family, chosen: boolean, notes
   if (called.size === 0 && (none || tools.length === 0)) return null;
   const list =
     tools.length === 0
-      ? [...called].map((name) => writeTool(name, null, { type: 'object', properties: {} }, null))
+      ? [...called].map((name) => writeTool(name, null, { type: 'object', properties: {} }, false))
       : tools.flatMap((tool, index) => {
-          const { schema, strict } = writeInputSchema(tool, `${names.tools}[${index}]`, notes);
+          const { schema, strict } = schemas.input(tool, `${names.tools}[${index}]`);
           return [writeTool(tool.name, tool.description, schema, strict), ...writeMark(tool.cache, family)];
         });
   return withoutNulls({ tools: list, toolChoice: chosen ? null : writeChoice(request) });
@@ -132,9 +140,9 @@ function writeChoice({ toolChoice, tools }: ChatRequest): Json | null {
   }
 }
 
-function writeFormat(request: ChatRequest, notes: Notes): Json | null {
+function writeFormat(request: ChatRequest, schemas: SchemaWriter): Json | null {
   const { output } = request;
-  const schema = writeAnswerSchema(request, notes);
+  const schema = schemas.answer(request);
   if (output?.kind !== 'schema' || schema === null) return null;
   const { name, description } = output;
   const jsonSchema = withoutNulls({ schema: JSON.stringify(schema), name, description });
