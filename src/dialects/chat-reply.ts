@@ -1,7 +1,7 @@
 /** A reply in neutral form, whole and as a stream of events, and what reads and writes it. */
 
 import type { Json } from '../base/json.ts';
-import { noFacts, type Pricing, type ReplyFacts } from '../native/reply.ts';
+import { type MediaUsage, noFacts, type Pricing, type ReplyFacts } from '../native/reply.ts';
 import type {
   ReasoningPart,
   RedactedPart,
@@ -26,6 +26,8 @@ export interface ChatUsage {
   readonly reasoningTokens: number;
   /** What else decides the price; undefined: nothing. */
   readonly pricing?: Pricing;
+  /** Tokens of images and audio among them; undefined: it states none. */
+  readonly media?: MediaUsage;
 }
 
 /** The facts of a reply of which nothing is known but what it used. */
@@ -45,6 +47,7 @@ export const factsOfUsage = ({
   finish: 'stop',
   ...(more.reasoningTokens === 0 ? {} : { reasoningTokens: more.reasoningTokens }),
   ...(more.pricing === undefined ? {} : { pricing: more.pricing }),
+  ...(more.media === undefined ? {} : { media: more.media }),
 });
 
 /** Every reason for which generation ends. */

@@ -1,6 +1,6 @@
 /** What a reply states that decides its price, besides its tokens. */
 import { numberOf } from '../base/json.ts';
-import { type Pricing, services } from '../native/reply.ts';
+import { type MediaUsage, type Pricing, services } from '../native/reply.ts';
 
 /**
  * As a member of a reply's usage; empty if it states nothing of the kind.
@@ -26,3 +26,9 @@ export function pricingOf(
   };
   return { pricing };
 }
+
+/** Tokens of images and audio as a member of a reply's usage; empty if there are none. @param sound they are of sound only */
+export const mediaOf = (inputTokens: number, outputTokens: number, sound: boolean): { media?: MediaUsage } =>
+  inputTokens === 0 && outputTokens === 0
+    ? {}
+    : { media: { inputTokens, outputTokens, soundMs: 0, ...(sound ? { sound } : {}) } };

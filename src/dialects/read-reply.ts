@@ -144,5 +144,6 @@ const factsOf = ({ parts, finish, usage, promised, model }: ChatReply, textBytes
   finish: finishes[finish],
   textBytes,
   ...(usage?.pricing === undefined ? {} : { pricing: usage.pricing }),
+  ...(usage?.media === undefined ? {} : { media: usage.media }),
   ...(promised === undefined ? {} : { promised }),
 });

@@ -68,7 +68,7 @@ export interface ReplyFacts {
   readonly cacheWriteTokens: number;
   readonly finish: Finish;
   readonly textBytes: number;
-  /** Images and audio, for auxiliary endpoints. */
+  /** Images and audio; undefined: it states none. */
   readonly media?: MediaUsage;
   /** Units in which Cohere bills a rerank; undefined: none. */
   readonly searchUnits?: number;
@@ -150,12 +150,12 @@ function factsIn(registers: Uint32Array, dialect: NativeDialect, model: string):
   if (searches > 0) facts.searchUnits = searches;
   const pricing = pricingIn(bits, word);
   if (pricing !== null) facts.pricing = pricing;
-  if (dialect === 'auxiliary')
-    facts.media = {
-      inputTokens: word(at.MediaInput),
-      outputTokens: word(at.MediaOutput),
-      soundMs: word(at.SoundMs),
-    };
+  const [heard, drawn] = [word(at.MediaInput), word(at.MediaOutput)];
+  if (dialect === 'auxiliary' || heard > 0 || drawn > 0) {
+    const media = { inputTokens: heard, outputTokens: drawn, soundMs: word(at.SoundMs) };
+    // Only pictures are drawn by Gemini, and only sound is in chat completions.
+    facts.media = dialect === 'openai' ? { ...media, sound: true } : media;
+  }
   return facts;
 }
 

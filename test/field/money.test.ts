@@ -1,7 +1,8 @@
 /** What a reply states that decides its price, and what is paid without one: FIELD rows B7, B8, B9, B16, B17, B23; faults row 38. */
 import { expect, onTestFinished, test } from 'vitest';
 import { send } from '../support/client.ts';
-import { anthropicWire, openaiWire, type Wire } from '../support/replies.ts';
+import { geminiWire } from '../support/gemini-wire.ts';
+import { anthropicWire, openaiWire, testModel, type Wire } from '../support/replies.ts';
 import { startTestSidecar } from '../support/sidecar.ts';
 import { hangs, type Script, startUpstream } from '../support/upstream.ts';
 
@@ -50,7 +51,9 @@ async function start({ script, wire, client = wire, preset, model = 'own', strea
     await sidecar.stop();
     await upstream.close();
   });
-  const sent = () => send(sidecar.url, client.path, { body: client.request('hi', { model, stream }) });
+  // Gemini's paths name the model.
+  const path = ((stream ? client.streamPath : undefined) ?? client.path).replace(testModel, model);
+  const sent = () => send(sidecar.url, path, { body: client.request('hi', { model, stream }) });
   const ask = async (): Promise<string> => (await sent().reply).all().then((bytes) => bytes.toString());
   return { sidecar, upstream, sent, ask };
 }
@@ -167,6 +170,53 @@ test.each([
   const script = states(anthropicWire, { usage: { input_tokens: 300_000, output_tokens: 1000, iterations } });
   const asked = { script, wire: anthropicWire, preset: 'anthropic', model: 'claude-sonnet-4-5' };
   expect(await cost(asked)).toBe(nano);
+});
+
+const drawn = {
+  promptTokenCount: 100,
+  promptTokensDetails: [
+    { modality: 'TEXT', tokenCount: 40 },
+    { modality: 'AUDIO', tokenCount: 60 },
+  ],
+  candidatesTokenCount: 1300,
+  candidatesTokensDetails: [
+    { modality: 'IMAGE', tokenCount: 1290 },
+    { modality: 'TEXT', tokenCount: 10 },
+  ],
+};
+const spoken = {
+  prompt_tokens: 100,
+  prompt_tokens_details: { audio_tokens: 60, cached_tokens: 0 },
+  completion_tokens: 1300,
+  completion_tokens_details: { audio_tokens: 1290, reasoning_tokens: 0 },
+};
+test.each([
+  ['a picture of Gemini', 'gemini', 'gemini-2.5-flash-image', drawn, 100 * 300 + 1290 * 30_000 + 10 * 2500],
+  ['sound for Gemini', 'gemini', 'gemini-2.5-flash', drawn, 40 * 300 + 60 * 1000 + 1300 * 2500],
+  ['sound of OpenAI', 'openai', 'gpt-audio', spoken, 40 * 2500 + 60 * 32_000 + 1290 * 64_000 + 10 * 10_000],
+] as const)('%s costs its own price, passed on and translated, whole and streamed', async (...row) => {
+  const [, preset, model, usage, nano] = row;
+  const wire = preset === 'gemini' ? geminiWire : openaiWire;
+  const stated = preset === 'gemini' ? { usageMetadata: usage } : { usage };
+  const streamed: Script = (call) => {
+    call.streamHead();
+    const told =
+      preset === 'gemini'
+        ? { candidates: [{ content: { parts: [{ text: 'Good' }] }, finishReason: 'STOP' }], ...stated }
+        : { choices: [{ index: 0, delta: { content: 'Good' }, finish_reason: 'stop' }], ...stated };
+    call.write(`data: ${JSON.stringify(told)}\n\n`);
+    if (preset === 'openai') call.write('data: [DONE]\n\n');
+    call.end();
+  };
+  for (const client of [wire, anthropicWire])
+    for (const stream of [false, true]) {
+      const script = stream ? streamed : states(wire, stated);
+      expect([client.name, stream, await cost({ script, wire, client, preset, model, stream })]).toEqual([
+        client.name,
+        stream,
+        nano,
+      ]);
+    }
 });
 
 test.each(clients)('fast mode costs what the reply says it was ($name)', async (client) => {

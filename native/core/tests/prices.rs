@@ -52,6 +52,28 @@ fn the_tiers_of_gemini_and_the_country_of_claude_are_read() {
 }
 
 #[test]
+fn sound_and_pictures_are_told_apart() {
+    let openai = read(
+        r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":8,
+            "prompt_tokens_details":{"audio_tokens":5,"cached_tokens":1},
+            "completion_tokens_details":{"audio_tokens":6,"reasoning_tokens":1}}}"#,
+        Dialect::OpenAi,
+    );
+    let gemini = read(
+        r#"{"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":8,
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":4},{"tokenCount":5,"modality":"AUDIO"},null],
+            "candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":4},{"modality":"AUDIO","tokenCount":2},
+                {"modality":"TEXT","tokenCount":2}],
+            "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":1}]}}"#,
+        Dialect::Gemini,
+    );
+    for reading in [openai.unwrap(), gemini.unwrap()] {
+        assert_eq!((reading.usage.media_input, reading.usage.media_output), (Some(5), Some(6)));
+        assert_eq!((reading.usage.input, reading.usage.output), (Some(9), Some(8)));
+    }
+}
+
+#[test]
 fn prompts_that_a_request_became_are_told_apart() {
     let usage = |iterations: &str| {
         let body = format!(r#"{{"usage":{{"input_tokens":5,"iterations":{iterations},"output_tokens":6}}}}"#);

@@ -23,7 +23,7 @@ import type {
 } from '../chat-reply.ts';
 import { writeGrounding } from '../citations.ts';
 import { readDataUrl, writeDataUrl } from '../openai/data-url.ts';
-import { pricingOf } from '../pricing.ts';
+import { mediaOf, pricingOf } from '../pricing.ts';
 import { readSignature, writeRedacted, writeSignature } from './signature.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
@@ -72,8 +72,22 @@ export function readUsage(usage: Json): ChatUsage {
     outputTokens: countOf(usage.candidatesTokenCount) + reasoningTokens,
     reasoningTokens,
     ...pricingOf(0, usage.serviceTier ?? entryOf(traffic, textOf(usage.trafficType) ?? '')),
+    ...mediaOf(
+      tokensOf(usage.promptTokensDetails, heard),
+      tokensOf(usage.candidatesTokensDetails, made),
+      false,
+    ),
   };
 }
+
+/** What has another price than text, in prompts and in answers. */
+const heard: readonly unknown[] = ['AUDIO'];
+const made: readonly unknown[] = ['AUDIO', 'IMAGE'];
+
+const tokensOf = (details: unknown, kinds: readonly unknown[]): number =>
+  listOf(details)
+    .filter(({ modality }) => kinds.includes(modality))
+    .reduce((sum, { tokenCount }) => sum + countOf(tokenCount), 0);
 
 /** Vertex's words for classes of service with a price of their own. */
 const traffic: Readonly<Record<string, Service>> = { ON_DEMAND_FLEX: 'flex', ON_DEMAND_PRIORITY: 'priority' };

@@ -13,7 +13,7 @@ import type {
   UrlCitation,
 } from '../chat-reply.ts';
 import { readAnnotations, readFound, writeChatAnnotation } from '../citations.ts';
-import { pricingOf } from '../pricing.ts';
+import { mediaOf, pricingOf } from '../pricing.ts';
 import { customArguments, customInput } from '../tool-kinds.ts';
 import { readContent, readDetails, readExtra, writeDetail, writeExtra } from './reasoning.ts';
 
@@ -54,7 +54,8 @@ export function readUsage(usage: Json, service: unknown): ChatUsage {
   const details = objectOf(usage.prompt_tokens_details);
   const inputTokens = countOf(usage.prompt_tokens);
   const outputTokens = countOf(usage.completion_tokens);
-  const reasoningTokens = countOf(objectOf(usage.completion_tokens_details).reasoning_tokens);
+  const spent = objectOf(usage.completion_tokens_details);
+  const reasoningTokens = countOf(spent.reasoning_tokens);
   // xAI counts reasoning separately from the completion, which only the total reveals.
   const separate = countOf(usage.total_tokens) === inputTokens + outputTokens + reasoningTokens;
   return {
@@ -65,6 +66,7 @@ export function readUsage(usage: Json, service: unknown): ChatUsage {
     outputTokens: separate ? outputTokens + reasoningTokens : outputTokens,
     reasoningTokens,
     ...pricingOf(0, service, usage.cost),
+    ...mediaOf(countOf(details.audio_tokens), countOf(spent.audio_tokens), true),
   };
 }
 

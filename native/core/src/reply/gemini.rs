@@ -19,6 +19,11 @@ enum Place {
     /// A call's arguments.
     Args,
     Usage,
+    /// What the tokens of the prompt, and those of the answer, are of.
+    PromptDetails,
+    AnswerDetails,
+    PromptDetail,
+    AnswerDetail,
     Feedback,
     Other,
 }
@@ -36,6 +41,8 @@ pub(crate) struct GeminiReader {
     /// Tokens of the prompt, and of what the provider's own tools added to it.
     prompt: Option<u32>,
     tool_prompt: Option<u32>,
+    /// Of the detail that is open: whether its price is another than that of text, and its tokens.
+    detail: (bool, u32),
 }
 
 impl Reader for GeminiReader {
@@ -68,6 +75,15 @@ impl Reader for GeminiReader {
             }
             // A blocked prompt has no candidates and no other finish reason.
             (Place::Feedback, Token::String(_)) if key == Key::BlockReason => self.finish(Finish::Filter),
+            (Place::PromptDetail, Token::String(text)) if key == Key::Modality => {
+                self.detail.0 = source.word(text) == "AUDIO";
+            }
+            (Place::AnswerDetail, Token::String(text)) if key == Key::Modality => {
+                self.detail.0 = matches!(source.word(text), "AUDIO" | "IMAGE");
+            }
+            (Place::PromptDetail | Place::AnswerDetail, Token::Number) if key == Key::TokenCount => {
+                self.detail.1 = source.count();
+            }
             (Place::Part, _) => self.part(key, token, source),
             _ => {}
         }
@@ -79,7 +95,20 @@ impl Reader for GeminiReader {
     }
 
     fn close(&mut self, source: &mut Source<'_>) {
-        match self.path.leave() {
+        let place = self.path.leave();
+        match place {
+            Place::PromptDetail | Place::AnswerDetail => {
+                let (is_media, tokens) = std::mem::take(&mut self.detail);
+                let usage = &mut self.reading.usage;
+                let sum = if place == Place::PromptDetail {
+                    &mut usage.media_input
+                } else {
+                    &mut usage.media_output
+                };
+                if is_media {
+                    *sum = Some(sum.unwrap_or_default().saturating_add(tokens));
+                }
+            }
             Place::Args => {
                 let args = self.args_start..source.end();
                 self.reading.add_text(args.len());
@@ -156,6 +185,10 @@ fn child(place: Place, key: Key, array: bool) -> Place {
         (Place::Root, Key::Candidates, true) => Place::Candidates,
         (Place::Root, Key::UsageMetadata, false) => Place::Usage,
         (Place::Root, Key::PromptFeedback, false) => Place::Feedback,
+        (Place::Usage, Key::PromptTokensDetailsCamel, true) => Place::PromptDetails,
+        (Place::Usage, Key::CandidatesTokensDetails, true) => Place::AnswerDetails,
+        (Place::PromptDetails, _, false) => Place::PromptDetail,
+        (Place::AnswerDetails, _, false) => Place::AnswerDetail,
         (Place::Candidates, _, false) => Place::Candidate,
         (Place::Candidate, Key::Content, false) => Place::Content,
         (Place::Content, Key::Parts, true) => Place::Parts,

@@ -11,7 +11,9 @@ enum Place {
     Outside,
     Root,
     Usage,
-    UsageDetails,
+    /// What the tokens of the prompt, and those of the reply, are of.
+    PromptDetails,
+    ReplyDetails,
     Choices,
     Choice,
     /// A choice's `message` or `delta`.
@@ -48,7 +50,9 @@ impl Reader for OpenAiReader {
             (Place::Usage, Token::Number) if key == Key::Cost => {
                 self.reading.usage.nano_usd = Some(source.nano_usd());
             }
-            (Place::Usage | Place::UsageDetails, Token::Number) => self.count(place, key, source.count()),
+            (Place::Usage | Place::PromptDetails | Place::ReplyDetails, Token::Number) => {
+                self.count(place, key, source.count());
+            }
             (Place::Choices, _) => self.reading.choices_empty = false,
             (Place::Choice, Token::Number) if key == Key::Index => self.choice.0 = source.count(),
             (Place::Choice, Token::String(text)) => self.choice(key, text, source),
@@ -110,9 +114,11 @@ impl OpenAiReader {
             (Place::Usage, Key::PromptTokens) => usage.input = Some(count),
             (Place::Usage, Key::CompletionTokens) => usage.output = Some(count),
             // Moonshot puts it one level up.
-            (Place::UsageDetails | Place::Usage, Key::CachedTokens) => usage.cached = Some(count),
-            (Place::UsageDetails, Key::CacheWriteTokens) => usage.created = Some(count),
-            (Place::UsageDetails, Key::ReasoningTokens) => usage.reasoning = Some(count),
+            (Place::PromptDetails | Place::Usage, Key::CachedTokens) => usage.cached = Some(count),
+            (Place::PromptDetails, Key::CacheWriteTokens) => usage.created = Some(count),
+            (Place::PromptDetails, Key::AudioTokens) => usage.media_input = Some(count),
+            (Place::ReplyDetails, Key::AudioTokens) => usage.media_output = Some(count),
+            (Place::ReplyDetails, Key::ReasoningTokens) => usage.reasoning = Some(count),
             (Place::Usage, Key::TotalTokens) => self.total = Some(count),
             _ => {}
         }
@@ -159,7 +165,8 @@ fn child(place: Place, key: Key, array: bool) -> Place {
         (Place::Outside, _, false) => Place::Root,
         (Place::Root, Key::Usage, false) => Place::Usage,
         (Place::Root, Key::Choices, true) => Place::Choices,
-        (Place::Usage, Key::PromptTokensDetails | Key::CompletionTokensDetails, false) => Place::UsageDetails,
+        (Place::Usage, Key::PromptTokensDetails, false) => Place::PromptDetails,
+        (Place::Usage, Key::CompletionTokensDetails, false) => Place::ReplyDetails,
         (Place::Choices, _, false) => Place::Choice,
         (Place::Choice, Key::Message | Key::Delta, false) => Place::Reply,
         (Place::Reply, Key::Content, true) | (Place::Part, Key::Thinking, true) => Place::Parts,
