@@ -87,6 +87,8 @@ export const rows: readonly Row[] = [
     },
     docs: claude,
   },
+  // "This model does not support assistant message prefill. The conversation must end with a user message."
+  { maker: 'claude', from: 406, refuses: { prefill: true }, docs: claude },
   // "'claude-sonnet-4-20250514' does not support strict tools."
   { maker: 'claude', below: 405, not: /opus-4-1/, refuses: { strictTools: true }, docs: strict },
   // At Bedrock: "tools.0.custom.strict: Extra inputs are not permitted".

@@ -115,7 +115,20 @@ export function withoutRefused(request: ChatRequest, to: Destination, notes: Not
     noteDropped(notes, `${names.tools}.strict`);
     left.tools = request.tools.map((tool) => ({ ...tool, strict: null }));
   }
+  if (refuses.prefill === true && endsWithTurn(request)) {
+    const parts = [{ kind: 'text', text: goOn, cache: null }] as const;
+    left.messages = [...request.messages, { role: 'user', parts, name: null }];
+  }
   return Object.keys(left).length === 0 ? request : { ...request, ...left };
+}
+
+/** Said behind a turn that the model is to go on with, as Anthropic advises. */
+const goOn = 'Continue from where you left off.';
+
+/** Whether the last turn is the model's own, and no call that waits for its result. */
+function endsWithTurn({ messages }: ChatRequest): boolean {
+  const last = messages.findLast(({ role }) => role === 'user' || role === 'assistant');
+  return last?.role === 'assistant' && !last.parts.some(({ kind }) => kind === 'tool_call');
 }
 
 /** The request without a choice of tools if there are none, which providers refuse: all may have been left out. */

@@ -29,6 +29,8 @@ export interface Refuses {
   readonly forcedChoice?: true;
   /** Tools whose input is enforced. */
   readonly strictTools?: true;
+  /** A conversation that ends with a turn of its own, to go on with. */
+  readonly prefill?: true;
 }
 
 /** A model of which nothing is known to be refused. */

@@ -37,6 +37,34 @@ describe('a conversation of system messages only', () => {
   });
 });
 
+describe('a turn that the model is to go on with', () => {
+  const user = { role: 'user', content: 'Count to nine.' };
+  const begun = { role: 'assistant', content: 'One, two,' };
+  const turns = (to: 'anthropic' | 'bedrock', model: string, ...messages: Json[]) =>
+    translated('openai', to, model, { messages }).body.messages as Json[];
+
+  test.each([
+    ['anthropic', 'claude-opus-4-6'],
+    ['anthropic', 'claude-sonnet-5'],
+    ['bedrock', 'us.anthropic.claude-sonnet-4-6-v1:0'],
+  ] as const)('is followed by the wish for that, at %s’s %s', (to, model) => {
+    const sent = turns(to, model, user, begun);
+    expect(sent.map(({ role }) => role)).toEqual(['user', 'assistant', 'user']);
+    expect(JSON.stringify(sent.at(-1))).toContain('Continue');
+    expect(turns(to, model, user, begun, user)).toHaveLength(3);
+  });
+
+  test('is the last where the model takes it so', () => {
+    expect(turns('anthropic', 'claude-haiku-4-5', user, begun)).toHaveLength(2);
+  });
+
+  test('a call without a result is the client’s mistake', () => {
+    const call = { id: 'c1', type: 'function', function: { name: 'look', arguments: '{}' } };
+    const called = { role: 'assistant', content: null, tool_calls: [call] };
+    expect(turns('anthropic', 'claude-opus-4-6', user, called)).toHaveLength(2);
+  });
+});
+
 test('Bedrock’s temperatures end at 1, for every model', () => {
   const { body, dropped } = translated('openai', 'bedrock', 'amazon.nova-lite-v1:0', { temperature: 1.5 });
   expect(body.inferenceConfig).toEqual({ temperature: 1 });
