@@ -108,9 +108,15 @@ pub fn decide_exactly(cached: &Side, asked: &Side) -> Option<Decision> {
         return different(Reason::Empty);
     }
     if is_equal(cached, asked) {
+        if !cached.facts.same_units(&asked.facts) {
+            return different(Reason::Conflict(Conflict::Unit));
+        }
         return Some(Decision { verdict: Verdict::Same, reason: Reason::Equal, score: 1.0 });
     }
-    if cached.facts.language != 0 { different(Reason::Foreign) } else { None }
+    if cached.facts.language != 0 {
+        return different(Reason::Foreign);
+    }
+    None
 }
 
 /// What the model judges a pair by.
@@ -215,6 +221,18 @@ mod tests {
             ("", "", Verdict::Different),
             ("?", "!", Verdict::Different),
             ("Where is my order? Please.", "hello, where is my order, thanks", Verdict::Same),
+            // The same words, but for what isn't one.
+            ("What is 12 * 4?", "What is 12 / 4?", Verdict::Different),
+            ("Is -5 less than 3?", "Is 5 less than 3?", Verdict::Different),
+            ("What is .5 times 8?", "What is 5 times 8?", Verdict::Different),
+            ("What is 20% of 50?", "What is 20 of 50?", Verdict::Different),
+            ("Can I withdraw 5k a day?", "Can I withdraw 5 a day?", Verdict::Different),
+            ("Is 5kg allowed?", "Is 5 allowed?", Verdict::Different),
+            ("Open from 7am to 7pm?", "Open from 7pm to 7am?", Verdict::Different),
+            ("Open from 9 am to 9 pm?", "Open from 9 pm to 9 am?", Verdict::Different),
+            ("Can my dog eat \u{1F347}?", "Can my dog eat \u{1F34C}?", Verdict::Different),
+            ("Was hei\u{DF}t sch\u{F6}n?", "Was hei\u{DF}t schon?", Verdict::Different),
+            ("How do I make caf\u{E9} latte?", "how do i make cafe latte", Verdict::Same),
             // Courtesy that is asked about.
             (
                 "What is the German word for please?",
@@ -223,6 +241,13 @@ mod tests {
             ),
             ("What is the German word for hello?", "What is the German word for hi?", Verdict::Different),
             ("Thanks in French", "Hello in French", Verdict::Different),
+            ("Hello, how are you in Spanish?", "How are you in Spanish?", Verdict::Different),
+            ("How do you say fine, thanks?", "How do you say fine?", Verdict::Different),
+            (
+                "Hello! How do you say fine in French? Thanks!",
+                "How do you say fine in French?",
+                Verdict::Same,
+            ),
             ("hi how do I reset my password", "Hello how do I reset my password please", Verdict::Same),
             ("Please tell me how to get a refund.", "tell me how to get a refund thanks", Verdict::Same),
         ] {

@@ -42,7 +42,11 @@ const UNITS: &[&str] = &[
     "m million millions mio",
     "b billion billions bn",
     "x times",
+    "+",
 ];
+
+/// Units that say how much the number itself is: 5, 5k, 5%, 5+.
+const FACTORS: [&str; 6] = ["%", "k", "m", "b", "x", "+"];
 
 const CURRENCIES: &[&str] = &[
     "$ dollar dollars usd us$ buck bucks",
@@ -230,6 +234,11 @@ pub fn said(word: &str) -> Said {
     all().get(word).copied().unwrap_or_default()
 }
 
+/// Whether a unit, by its number, is a part of the value.
+pub fn is_factor(unit: u8) -> bool {
+    FACTORS.iter().any(|factor| said(factor).unit == Some(unit))
+}
+
 /// The word for a currency, by its number.
 pub fn currency_name(number: u8) -> Option<&'static str> {
     let line = CURRENCIES.get(usize::from(number).checked_sub(1)?)?;
@@ -252,16 +261,27 @@ pub fn forms(words: &[&str]) -> u32 {
     found
 }
 
-/// What words are written in: 0 English, or too little to tell.
-pub fn language(words: &[&str], foreign_letters: usize, letters: usize) -> u8 {
-    if foreign_letters * 4 > letters {
-        return OTHER_SCRIPT;
-    }
+/// How many of the words are frequent in each language, English first.
+fn counts(words: &[&str]) -> [u32; 1 + LANGUAGES.len()] {
     let mut counts = [0; 1 + LANGUAGES.len()];
     for word in words {
         let languages = said(word).languages;
         counts.iter_mut().enumerate().for_each(|(at, count)| *count += u32::from(languages >> at & 1));
     }
+    counts
+}
+
+/// Whether several words are frequent in English alone.
+pub fn is_english(words: &[&str]) -> bool {
+    words.iter().filter(|word| said(word).languages == 1).count() > 1
+}
+
+/// What words are written in: 0 English, or too little to tell.
+pub fn language(words: &[&str], foreign_letters: usize, letters: usize) -> u8 {
+    if foreign_letters * 4 > letters {
+        return OTHER_SCRIPT;
+    }
+    let counts = counts(words);
     let others = counts.iter().zip(0u8..).skip(1);
     let (most, language) = others.max_by_key(|(count, at)| (**count, u8::MAX - at)).unwrap_or((&0, 0));
     if *most >= 2 && *most > counts[0] { language } else { 0 }

@@ -1,7 +1,8 @@
 //! What two questions must share exactly: numbers, amounts, dates, code, quoted text, and how the answer shall look.
 
-use crate::search::fact_words::{forms, language, said};
+use crate::search::fact_words::{forms, is_english, is_factor, language, said};
 use crate::search::fnv::hash;
+use crate::search::signs::Signs;
 
 /// Digits in a question: an amount, an id, a version, a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +36,10 @@ pub struct Facts {
     pub forms: u32,
     /// What it is written in: 0 English, or too little to tell.
     pub language: u8,
+    /// English, as far as can be told.
+    pub english: bool,
+    /// What it says without words.
+    pub signs: Signs,
 }
 
 fn push_new<T: PartialEq>(list: &mut Vec<T>, value: Option<T>) {
@@ -57,12 +62,16 @@ impl Facts {
         push_new(&mut self.tongues, said.tongue);
     }
 
-    /// Notes a number: its digits as they stand, the word before it, and its unit.
+    /// Notes a number: its digits as they stand, the word before it, and the unit that is bound to it.
     pub fn number(&mut self, digits: &str, before: &str, unit: Option<u8>) {
-        let (value, unit) = (hash(&canonical(digits)), unit.unwrap_or(0));
-        match self.numbers.iter_mut().find(|known| known.value == value) {
-            Some(known) => known.unit = known.unit.max(unit),
-            None => self.numbers.push(Number { value, unit, before: hash(before) }),
+        let value = hash(&canonical(digits));
+        self.numbers.push(Number { value, unit: unit.unwrap_or(0), before: hash(before) });
+    }
+
+    /// Notes the unit behind a number, by the number's place.
+    pub fn unit(&mut self, at: usize, unit: Option<u8>) {
+        if let Some((number, unit)) = self.numbers.get_mut(at).zip(unit) {
+            number.unit = number.unit.max(unit);
         }
     }
 
@@ -82,8 +91,15 @@ impl Facts {
         if self.currencies == [3] && self.numbers.is_empty() {
             self.currencies.clear();
         }
+        let mut known: Vec<(u64, u8)> = Vec::new();
+        self.numbers.retain(|Number { value, unit, .. }| {
+            let is_new = !known.contains(&(*value, *unit));
+            known.push((*value, *unit));
+            is_new
+        });
         self.forms = forms(words);
         self.language = language(words, foreign_letters, letters);
+        self.english = self.language == 0 && is_english(words);
     }
 
     /// What keeps two questions apart, if anything does.
@@ -100,10 +116,11 @@ impl Facts {
         if !all_shared || self.orders_differ(other) {
             return Some(Conflict::Number);
         }
-        let clash =
-            |a: &Number, b: &Number| a.value == b.value && a.unit != b.unit && a.unit > 0 && b.unit > 0;
-        if self.numbers.iter().any(|a| other.numbers.iter().any(|b| clash(a, b))) {
+        if self.units_differ(other) || other.units_differ(self) {
             return Some(Conflict::Unit);
+        }
+        if self.signs.differ(&other.signs, self.english && other.english) {
+            return Some(Conflict::Code);
         }
         let differ = [
             (self.currencies != other.currencies, Conflict::Currency),
@@ -119,10 +136,28 @@ impl Facts {
 impl Facts {
     /// Whether the same numbers stand in another order, and one of them behind another word.
     fn orders_differ(&self, other: &Facts) -> bool {
-        let values = |facts: &Facts| facts.numbers.iter().map(|number| number.value).collect::<Vec<_>>();
-        let moved = |a: &Number| other.numbers.iter().any(|b| a.value == b.value && a.before != b.before);
+        let of = |facts: &Facts| facts.numbers.iter().map(|one| (one.value, one.unit)).collect::<Vec<_>>();
+        let moved = |a: &Number| {
+            let twins = || other.numbers.iter().filter(|b| a.value == b.value && a.unit == b.unit);
+            twins().next().is_some() && twins().all(|b| a.before != b.before)
+        };
         let same_count = self.numbers.len() == other.numbers.len();
-        same_count && values(self) != values(other) && self.numbers.iter().any(moved)
+        same_count && of(self) != of(other) && self.numbers.iter().any(moved)
+    }
+
+    /// Whether a number has a unit here that it lacks there, though it has another one there, or its value hangs on it.
+    fn units_differ(&self, other: &Facts) -> bool {
+        self.numbers.iter().filter(|a| a.unit > 0).any(|a| {
+            let twins = || other.numbers.iter().filter(|b| a.value == b.value);
+            let lacks = twins().next().is_some() && twins().all(|b| a.unit != b.unit);
+            lacks && (is_factor(a.unit) || twins().any(|b| b.unit > 0))
+        })
+    }
+
+    /// Whether each number has the same unit, or none, in both.
+    pub fn same_units(&self, other: &Facts) -> bool {
+        let of = |facts: &Facts| facts.numbers.iter().map(|one| (one.value, one.unit)).collect::<Vec<_>>();
+        of(self) == of(other)
     }
 }
 

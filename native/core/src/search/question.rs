@@ -6,7 +6,9 @@ use crate::search::asks::asks;
 use crate::search::fact_words::{currency_name, said};
 use crate::search::facts::Facts;
 use crate::search::fnv::hash;
+use crate::search::literal::{is_compound, is_literal};
 use crate::search::phrases::{RELATION, phrase};
+use crate::search::signs::Signs;
 use crate::search::spelling::{each_word, push_folded, unhurried};
 use crate::search::table::table;
 use crate::search::vector::Vector;
@@ -48,17 +50,29 @@ struct Raw {
     capital: bool,
     /// A mark behind it tells it apart from what follows.
     apart: bool,
+    /// That mark is a comma.
+    comma: bool,
+    /// It is a number of the facts.
+    number: bool,
+}
+
+impl Raw {
+    fn new(text: &str, capital: bool) -> Raw {
+        Raw { text: text.to_owned(), capital, apart: false, comma: false, number: false }
+    }
 }
 
 /// Words that say nothing, apart from a sentence, but that the asker is polite.
 const COURTESY: [&str; 6] = ["please", "thanks", "thank", "hi", "hello", "hey"];
+/// Words of questions about words.
+const WORDING: [&str; 7] = ["say", "translate", "translation", "pronounce", "spell", "word", "phrase"];
 /// From here on they greet.
 const GREETING: usize = 3;
 
 impl Question {
     /// Reads a text.
     pub fn read(text: &str) -> Question {
-        let mut facts = Facts::default();
+        let mut facts = Facts { signs: Signs::read(text), ..Facts::default() };
         let mut raw: Vec<Raw> = Vec::new();
         note_quotes(text, &mut facts);
         let mut begins = true;
@@ -67,15 +81,17 @@ impl Question {
             begins = chunk.ends_with(['.', '!', '?', ':']);
             if let Some(last) = raw.last_mut() {
                 last.apart = chunk.ends_with(['.', '!', '?', ',', '\u{2026}']);
+                last.comma = chunk.ends_with(',');
             }
         }
         let long = raw.len() > WORDS_MAX;
         raw.truncate(WORDS_MAX);
         let texts: Vec<&str> = raw.iter().map(|word| word.text.as_str()).collect();
-        units(&texts, &mut facts);
+        units(&raw, &mut facts);
         let letters = text.chars().filter(|c| c.is_alphabetic()).count();
         let foreign = text.chars().filter(|c| c.is_alphabetic() && *c > '\u{24F}').count();
         texts.iter().for_each(|word| facts.word(word));
+        note_examples(&raw, &mut facts);
         facts.finish(&texts, foreign, letters);
         let mut pieces = Vec::new();
         each_word(text, |word| {
@@ -139,11 +155,19 @@ fn note_quotes(text: &str, facts: &mut Facts) {
 
 /// Reads what stands between two spaces.
 fn read_chunk(chunk: &str, begins: bool, raw: &mut Vec<Raw>, facts: &mut Facts) {
-    let outer = |c: char| !c.is_alphanumeric() && !"$€£¥₹#%+`-".contains(c);
+    let outer = |c: char| !c.is_alphanumeric() && !"$€£¥₹#%+`-\u{2212}".contains(c);
     let whole = chunk.trim_matches(outer);
+    // ".5" is less than "5".
+    let point = chunk.trim_start_matches(|c| outer(c) && c != '.').strip_prefix('.');
+    let whole = match point {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => {
+            chunk.trim_matches(|c| outer(c) && c != '.')
+        }
+        _ => whole,
+    };
     if is_literal(whole) {
         facts.literal(whole);
-        raw.push(Raw { text: whole.to_lowercase(), capital: false, apart: false });
+        raw.push(Raw::new(&whole.to_lowercase(), false));
         return;
     }
     if whole.ends_with(|c: char| c.is_ascii_digit()) && chunk.contains('!') {
@@ -170,63 +194,33 @@ fn read_chunk(chunk: &str, begins: bool, raw: &mut Vec<Raw>, facts: &mut Facts) 
     }
 }
 
-/// A number bound to words by hyphens: 30-day.
-fn is_compound(text: &str) -> bool {
-    let mut parts = text.split('-');
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let letters = |part: &str| part.len() > 2 && part.chars().all(char::is_alphabetic);
-    text.contains('-') && (parts.clone().all(|part| digits(part) || letters(part)) && parts.any(letters))
-}
-
-/// Addresses, code, flags, names of files.
-fn is_literal(text: &str) -> bool {
-    if text.bytes().all(|b| b.is_ascii_lowercase()) {
-        return false;
-    }
-    let inner = |mark: &str| text.find(mark).is_some_and(|at| at > 0 && at + mark.len() < text.len());
-    let flag = text.len() > 3 && text.starts_with("--") && text[2..].starts_with(|c: char| c.is_alphabetic());
-    let file = text.rsplit_once('.').is_some_and(|(name, end)| {
-        (1..=4).contains(&end.len())
-            && end.starts_with(|c: char| c.is_ascii_lowercase())
-            && end.bytes().all(|b| b.is_ascii_alphanumeric())
-            && name.len() > 1
-            && name.bytes().any(|b| b.is_ascii_alphabetic())
-    });
-    let camel =
-        text.bytes().zip(text.bytes().skip(1)).any(|(a, b)| a.is_ascii_lowercase() && b.is_ascii_uppercase());
-    let call = text.ends_with("()");
-    flag || file
-        || call
-        || inner("://")
-        || inner("_")
-        || inner("::")
-        || inner("@") && inner(".")
-        || camel && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.len() > 6
-}
-
 /// Reads digits with what is bound to them: a currency's sign, a unit, the rest of an id.
 fn read_number(text: &str, raw: &mut Vec<Raw>, facts: &mut Facts) {
     let folded: String = text.trim_start_matches('#').to_lowercase();
     if folded == "2fa" {
-        raw.push(Raw { text: folded, capital: false, apart: false });
+        raw.push(Raw::new(&folded, false));
         return;
     }
     let sign_end = folded.find(|c: char| c.is_alphanumeric()).unwrap_or(0);
     let (sign, rest) = folded.split_at(sign_end);
-    let money = said(sign).currency;
-    let rest = rest.trim_end_matches(['\u{2019}', '\'', '-', '+', '#']);
+    let (less, point) = (sign.contains(['-', '\u{2212}']), sign.ends_with('.'));
+    let money = said(sign.trim_matches(['-', '\u{2212}', '.'])).currency;
+    let more = rest.ends_with('+');
+    let rest = rest.trim_end_matches(['\u{2019}', '\'', '-', '+', '#', '\u{2212}', '.']);
     let end = rest.find(|c: char| !c.is_ascii_digit() && !".,:/".contains(c)).unwrap_or(rest.len());
     let (digits, tail) = rest.split_at(end);
     let tail_money = said(tail).currency;
-    let bound = (!digits.is_empty() && !tail.is_empty()).then(|| said(tail).unit).flatten();
+    let bound = if more && tail.is_empty() { "+" } else { tail };
+    let bound = (!digits.is_empty() && !bound.is_empty()).then(|| said(bound).unit).flatten();
     if let Some(name) = money.or(tail_money).and_then(currency_name) {
-        raw.push(Raw { text: name.to_owned(), capital: false, apart: false });
+        raw.push(Raw::new(name, false));
     }
     let known = bound.is_some() || tail_money.is_some() || tail.is_empty();
     let value = if known { digits.trim_end_matches(['.', ',', ':', '/']) } else { rest };
+    let value = [if less { "-" } else { "" }, if point { "0." } else { "" }, value].concat();
     let before = raw.last().map_or("", |word| word.text.as_str());
-    facts.number(value, before, bound);
-    raw.push(Raw { text: value.to_owned(), capital: false, apart: false });
+    facts.number(&value, before, bound);
+    raw.push(Raw { number: true, ..Raw::new(&value, false) });
 }
 
 /// Adds a word, contractions taken apart.
@@ -235,7 +229,7 @@ fn read_word(part: &str, capital: bool, raw: &mut Vec<Raw>) {
     part.chars().for_each(|c| push_folded(if c == '\u{2019}' { '\'' } else { c }, &mut text));
     let mut add = |word: &str| {
         if !word.is_empty() {
-            raw.push(Raw { text: word.to_owned(), capital, apart: false });
+            raw.push(Raw::new(word, capital));
         }
     };
     let Some((left, right)) = text.split_once('\'') else {
@@ -259,12 +253,23 @@ fn read_word(part: &str, capital: bool, raw: &mut Vec<Raw>) {
 }
 
 /// Gives numbers the units that stand behind them.
-fn units(words: &[&str], facts: &mut Facts) {
-    for two in words.windows(2) {
-        if two[0].starts_with(|c: char| c.is_ascii_digit())
-            && !two[1].starts_with(|c: char| c.is_ascii_digit())
-        {
-            facts.number(two[0], "", said(two[1]).unit);
+fn units(raw: &[Raw], facts: &mut Facts) {
+    let numbers = (0..raw.len()).filter(|&at| raw[at].number);
+    for (number, at) in numbers.enumerate() {
+        facts
+            .unit(number, raw.get(at + 1).filter(|next| !next.number).and_then(|next| said(&next.text).unit));
+    }
+}
+
+/// Notes courtesy that may belong to words asked about, as in "hello, how are you in Spanish" and "translate fine, thanks".
+fn note_examples(raw: &[Raw], facts: &mut Facts) {
+    if facts.tongues.is_empty() && !raw.iter().any(|word| WORDING.contains(&word.text.as_str())) {
+        return;
+    }
+    for (at, word) in raw.iter().enumerate().filter(|(_, word)| COURTESY.contains(&word.text.as_str())) {
+        let bound = if at == 0 { word.comma } else { raw[at - 1].comma };
+        if bound {
+            facts.literal(&word.text);
         }
     }
 }

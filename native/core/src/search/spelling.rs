@@ -60,6 +60,11 @@ fn is_dropped(c: char) -> bool {
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{FEFF}')
 }
 
+/// Whether the letter stands for a plain one below an accent.
+pub fn folds(c: char) -> bool {
+    !c.is_ascii() && c.to_lowercase().any(|lower| base(lower).is_some())
+}
+
 fn is_combining(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36F}')
 }
