@@ -7,6 +7,7 @@ use crate::search::features::{FEATURES, features};
 use crate::search::model::{Effort, Model, model};
 use crate::search::network::Seen;
 use crate::search::question::Question;
+use crate::search::turns::turned;
 
 /// What was decided, the surest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,12 +35,14 @@ pub enum Reason {
     Empty,
     /// They must not be the same.
     Conflict(Conflict),
+    /// The same content, of which something else is asked.
+    Turned,
 }
 
 /// Names of the reasons, by [`Reason::number`].
-pub const REASONS: [&str; 13] = [
+pub const REASONS: [&str; 14] = [
     "model", "equal", "long", "foreign", "empty", "number", "unit", "currency", "date", "code", "quote",
-    "form", "language",
+    "form", "language", "turned",
 ];
 
 impl Reason {
@@ -52,6 +55,7 @@ impl Reason {
             Reason::Foreign => 3,
             Reason::Empty => 4,
             Reason::Conflict(conflict) => 5 + conflict as usize,
+            Reason::Turned => REASONS.len() - 1,
         }
     }
 }
@@ -116,7 +120,7 @@ pub fn decide_exactly(cached: &Side, asked: &Side) -> Option<Decision> {
     if cached.facts.language != 0 {
         return different(Reason::Foreign);
     }
-    None
+    if turned(cached, asked) { different(Reason::Turned) } else { None }
 }
 
 /// What the model judges a pair by.
@@ -233,6 +237,7 @@ mod tests {
             ("Can my dog eat \u{1F347}?", "Can my dog eat \u{1F34C}?", Verdict::Different),
             ("Was hei\u{DF}t sch\u{F6}n?", "Was hei\u{DF}t schon?", Verdict::Different),
             ("How do I make caf\u{E9} latte?", "how do i make cafe latte", Verdict::Same),
+            ("Can I file online?", "Do I have to file online?", Verdict::Different),
             // Courtesy that is asked about.
             (
                 "What is the German word for please?",
@@ -263,6 +268,7 @@ mod tests {
         assert_eq!(REASONS[conflict.number()], "number");
         assert_eq!(REASONS[Reason::Conflict(Conflict::Language).number()], "language");
         assert_eq!(REASONS[Reason::Foreign.number()], "foreign");
+        assert_eq!(REASONS[Reason::Turned.number()], "turned");
     }
 
     proptest! {

@@ -26,5 +26,6 @@ pub mod snapshot;
 pub mod spelling;
 pub mod table;
 pub mod trees;
+pub mod turns;
 pub mod vector;
 pub mod word;
