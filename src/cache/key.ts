@@ -20,6 +20,8 @@ export interface CacheScope {
   readonly routeVersion: string;
   /** SHA-256 of the client's own credential if that is sent upstream, otherwise empty. */
   readonly credential: string;
+  /** The app's own headers that a target's provider is passed, with their values; empty: there are none. */
+  readonly passed?: string;
 }
 
 /** Client headers that change a provider's answer. Each is named, since V8 is slow at computed property names. */
@@ -78,7 +80,7 @@ export function scopedKey(
   const meaning = meaningOf(headers);
   const who = `${identity.tenant}\0${shareUsers ? '' : (identity.user ?? '')}\0${scope.credential}`;
   // Two dialects have an endpoint of one name: rerank.
-  const what = `${endpoint.dialect}\0${endpoint.name}\0${query}\0${scope.routeVersion}\0${scope.policy}\0${placeholdersOf(request)}\0${meaning}${request.digest}`;
+  const what = `${endpoint.dialect}\0${endpoint.name}\0${query}\0${scope.routeVersion}\0${scope.policy}\0${placeholdersOf(request)}\0${scope.passed ?? ''}\0${meaning}${request.digest}`;
   return `${who}\0${what}` as CacheKey;
 }
 

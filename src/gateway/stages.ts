@@ -229,6 +229,7 @@ export function lookUp(work: Work, vault: Vault | null, passage: Passage): Looke
     policy: `${passage.policy?.name ?? ''}${request.checked === false ? ' unchecked' : ''}`,
     routeVersion: plan.version,
     credential: credentialScope(exchange, plan),
+    passed: passedScope(exchange, plan),
   });
   const asked = key !== null && control.read;
   const hit = asked ? stages.cache.get(key, place, nowMs, control.maxAgeMs) : null;
@@ -378,4 +379,16 @@ function credentialScope(exchange: Exchange, { steps }: Plan): string {
   for (const { target } of steps)
     if (target.provider.clientCredential) return credentialDigest(exchange.headers);
   return '';
+}
+
+/** The app's own headers that a target's provider is passed, with their values: each may change its answer. */
+function passedScope({ headers }: Exchange, { steps }: Plan): string {
+  let names: Set<string> | null = null;
+  for (const { target } of steps)
+    for (const name of target.provider.passed) names = (names ?? new Set<string>()).add(name);
+  if (names === null) return '';
+  return [...names]
+    .sort()
+    .map((name) => `${name}\0${headers[name] ?? ''}\0`)
+    .join('');
 }

@@ -194,9 +194,9 @@ function endpointRoute(
   return { pattern, root, version, priority, fixed, drops, defaultMaxTokens };
 }
 
-/** Text that changes with the targets, their base URLs and how they are chosen. */
+/** Text that changes with the targets, what the configuration sends them, and how they are chosen. */
 function versionOf(node: Node): string {
-  if (node.kind === 'leaf') return `${node.target.label}@${node.target.provider.baseUrl}`;
+  if (node.kind === 'leaf') return `${node.target.label}@${node.target.provider.version}`;
   const children = node.children.map(versionOf).join(' ');
   if (node.strategy.fixed) return children;
   return `(${node.children.map(({ tier }) => tier).join()}: ${children})`;

@@ -1,4 +1,5 @@
 /** Creates a provider from its configuration: its address, credentials and connection pool. */
+import { hash } from 'node:crypto';
 import { entryOf } from '../base/json.ts';
 import { proxyOf, type Variables } from '../base/proxy.ts';
 import { defaultProbe } from '../catalog/engines.ts';
@@ -43,7 +44,7 @@ export function createProvider(
     throw new Error(`provider ${name} lacks a base URL or dialect`);
   const dialect = dialects[dialectName];
   const { origin, host, pathname, search } = new URL(baseUrl);
-  const version = config.apiVersion === undefined ? [] : [`api-version=${config.apiVersion}`];
+  const apiVersion = config.apiVersion === undefined ? [] : [`api-version=${config.apiVersion}`];
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity'];
   const engineQuirks =
     config.dialect === 'openai' ? entryOf<Quirks>(quirksOfEngine, config.engine ?? '') : undefined;
@@ -59,7 +60,8 @@ export function createProvider(
     dialect,
     baseUrl,
     basePath: pathname.replace(/\/+$/, ''),
-    query: [search.slice(1), ...version].filter((part) => part !== '').join('&'),
+    version: versionOf(baseUrl, config),
+    query: [search.slice(1), ...apiVersion].filter((part) => part !== '').join('&'),
     pinned: new Set(pinned),
     passed: (config.passHeaders ?? []).filter((each) => !pinned.includes(each)),
     credentials:
@@ -90,6 +92,16 @@ export function createProvider(
     clientCredential: true,
   };
   return provider;
+}
+
+/** Its address, with a digest of what else the configuration adds to its requests, since headers may hold secrets. */
+function versionOf(
+  baseUrl: string,
+  { headers, apiVersion }: Pick<ProviderConfig, 'headers' | 'apiVersion'>,
+): string {
+  const added = Object.entries(headers).map(([name, value]) => `${name.toLowerCase()}: ${value}`);
+  if (added.length === 0 && apiVersion === undefined) return baseUrl;
+  return `${baseUrl} ${hash('sha256', JSON.stringify([added.sort(), apiVersion]))}`;
 }
 
 /** How a provider is reached: by its own settings, or as the environment says. */

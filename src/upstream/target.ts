@@ -155,6 +155,8 @@ export interface Provider {
   readonly name: string;
   readonly dialect: Dialect;
   readonly baseUrl: string;
+  /** Changes with its base URL, and with what the configuration adds to its requests. */
+  readonly version: string;
   /** Path part of the base URL, without a trailing slash. */
   readonly basePath: string;
   /** Names of the headers that the configuration sets, which the app can't set too. */
