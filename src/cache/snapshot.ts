@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** Raised when the format changes. */
-const magic = Buffer.from('SGCACHE2');
+/** Raised when the format changes, or what questions are found by: one may have led to the reply to another before. */
+const magic = Buffer.from('SGCACHE3');
 const digestBytes = 32;
 const frameBytes = 5;
 const readBytes = 1024 * 1024;

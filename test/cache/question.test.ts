@@ -14,6 +14,9 @@ describe('normal form', () => {
     ['please help me', 'Help me, thanks!'],
     ['Where is it', 'Where is it? Please. Thank you.'],
     ['Is 100% possible?', 'is 100% possible'],
+    ['Hi,how do I log in?', 'how do I log in'],
+    ['Hello. How do you say dog in French? Thanks!', 'how do you say dog in French'],
+    ['How do I log in?\n', 'how do I log in'],
   ])('%j is %j', (one, other) => expect(normalForm(one)).toBe(normalForm(other)));
 
   test.each([
@@ -32,6 +35,22 @@ describe('normal form', () => {
     ['What is German for please, thanks?', 'What is German for please?'],
     ['Translate: good evening, thanks', 'Translate: good evening'],
     ['Hello world in Java', 'World in Java'],
+    ['Hello, how are you in Spanish?', 'How are you in Spanish?'],
+    ['Good evening, how do you say it?', 'How do you say it?'],
+    ['How do you say I am fine, thanks?', 'How do you say I am fine?'],
+    ['Translate I am fine, thanks', 'Translate I am fine'],
+    ['Please meaning in Hindi', 'meaning in Hindi'],
+    ['Please in Spanish?', 'in Spanish?'],
+    // Names of files, and what stands in code.
+    ['hello!world', 'world'],
+    ["hi.js won't compile", "hello.js won't compile"],
+    // What is quoted, and code, to its edges.
+    ["count the spaces in 'a  b'", "count the spaces in 'a b'"],
+    ['  a: 1\n  b: 2', 'a: 1\n  b: 2'],
+    ['print("a")\n', 'print("a")'],
+    ['Explain \\d?', 'Explain \\d'],
+    ['Explain (?=x?', 'Explain (?=x'],
+    ['Explain $x?', 'Explain $x'],
     ['What does it.thanks do in obj.thanks', 'What does it.thanks do in obj'],
     ['Hello!', 'Thanks!'],
     ['Please', 'Thanks'],
