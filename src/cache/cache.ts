@@ -33,7 +33,7 @@ import {
 } from './embedder.ts';
 import { createFeedback, type Feedback } from './feedback.ts';
 import { createKept, type Kept } from './kept.ts';
-import { type CacheKey, type CacheScope, keyAgain, scopedKey } from './key.ts';
+import { type CacheKey, type CacheScope, cacheControl, keyAgain, scopedKey } from './key.ts';
 import { createPlaces, isUsed, type Place, type PlaceView } from './places.ts';
 import { isPurged, joinTags, type Purge } from './purged.ts';
 import type { CacheSettings } from './settings.ts';
@@ -270,11 +270,13 @@ export function createCache(config: CacheSettings, deps: CacheDeps): Cache {
     const live = places.judge(place, right);
     if (live !== null) telemetry.cacheTrust(place.tenant, place.route, live);
   };
-  const note = (place: Place, right: boolean): void => {
+  /** @param forgotten the question whose reply no other one gets any more; undefined: none */
+  const note = (place: Place, right: boolean, forgotten?: number): void => {
     const { tenant, route } = place;
     telemetry.cacheQuestion(right ? 'right' : 'wrong');
     learn(place, right);
-    peers.tell({ kind: 'judged', tenant, route, right });
+    if (forgotten !== undefined) levels.forget(forgotten);
+    peers.tell({ kind: 'judged', tenant, route, right, ...(forgotten !== undefined && { forgotten }) });
   };
   return {
     place: places.of,
@@ -311,8 +313,7 @@ export function createCache(config: CacheSettings, deps: CacheDeps): Cache {
     feedback(tenant, requestId, right) {
       const served = feedback.take(requestId, tenant);
       if (served === null) return false;
-      note(served.place, right);
-      if (!right) levels.forget(served.entry);
+      note(served.place, right, right ? undefined : served.entry);
       return true;
     },
     purge(what, nowMs) {
@@ -328,6 +329,7 @@ export function createCache(config: CacheSettings, deps: CacheDeps): Cache {
       const place = places.of(news.tenant, news.route);
       if (news.kind === 'judged') {
         learn(place, news.right);
+        if (news.forgotten !== undefined) levels.forget(news.forgotten);
         return true;
       }
       return hearEntry(news, place, nowMs - ageMs, nowMs, { config: current, store, get, levels, embedder });
@@ -338,7 +340,12 @@ export function createCache(config: CacheSettings, deps: CacheDeps): Cache {
     share(key, place, exchange, nowMs) {
       if (!current.singleFlight) return alone;
       // What was in flight when something was purged may be older than that.
-      return flights.share(key, places.purges, exchange, () => get(place, key, nowMs));
+      const { maxAgeMs } = cacheControl(exchange);
+      const stored = (): StoredReply | null => {
+        const reply = get(place, key, nowMs);
+        return reply !== null && nowMs - reply.askedMs <= maxAgeMs ? reply : null;
+      };
+      return flights.share(key, places.purges, exchange, stored);
     },
     arriving: memoryOfArriving(() => current),
     update(next) {

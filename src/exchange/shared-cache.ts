@@ -44,7 +44,14 @@ export type CacheNews =
       readonly olderThanMs: number;
     }
   /** A would-be hit was judged. */
-  | { readonly kind: 'judged'; readonly tenant: string; readonly route: string; readonly right: boolean };
+  | {
+      readonly kind: 'judged';
+      readonly tenant: string;
+      readonly route: string;
+      readonly right: boolean;
+      /** The number of the question whose reply is forgotten, as a caller said that it was wrong; undefined: none is. */
+      readonly forgotten?: number;
+    };
 
 /** The other pods. */
 export interface CachePeers {

@@ -75,6 +75,7 @@ interface Fields {
   readonly question?: { readonly [Field in keyof ToldQuestion]?: unknown } | null;
   readonly reply?: Partial<ReplyHead>;
   readonly right?: unknown;
+  readonly forgotten?: unknown;
   readonly tag?: unknown;
   readonly olderThanMs?: unknown;
   readonly tags?: unknown;
@@ -99,9 +100,19 @@ function readQuestion(question: Fields['question']): ToldQuestion | null | undef
     : undefined;
 }
 
+function readJudged(
+  place: { readonly tenant: string; readonly route: string },
+  { right, forgotten }: Fields,
+): CacheNews | null {
+  if (typeof right !== 'boolean') return null;
+  if (forgotten === undefined) return { kind: 'judged', ...place, right };
+  return Number.isSafeInteger(forgotten) && Number(forgotten) >= 0
+    ? { kind: 'judged', ...place, right, forgotten: Number(forgotten) }
+    : null;
+}
+
 function readNews(fields: Fields, body: Buffer): CacheNews | null {
-  const { kind, tenant, route, key, question, reply, right, tag, tags, olderThanMs, ageMs, maxAgeMs } =
-    fields;
+  const { kind, tenant, route, key, question, reply, tag, tags, olderThanMs, ageMs, maxAgeMs } = fields;
   const isName = (value: unknown): value is string => typeof value === 'string';
   const isSpan = (value: unknown): value is number => typeof value === 'number' && value >= 0;
   if (kind === 'purge') {
@@ -110,7 +121,7 @@ function readNews(fields: Fields, body: Buffer): CacheNews | null {
     return named ? { kind, tenant, route, tag, olderThanMs } : null;
   }
   if (!isName(tenant) || !isName(route)) return null;
-  if (kind === 'judged') return typeof right === 'boolean' ? { kind, tenant, route, right } : null;
+  if (kind === 'judged') return readJudged({ tenant, route }, fields);
   const head = reply === undefined ? null : readReplyHead(reply);
   const asked = readQuestion(question);
   if (kind !== 'entry' || !isName(key) || head === null || asked === undefined) return null;

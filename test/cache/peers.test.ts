@@ -188,7 +188,8 @@ describe('sealed news', () => {
     { ...entry, question: { ...question, embedder: 'e', vector: Int8Array.of(-127, 0, 90) } },
     { kind: 'purge', tenant: 't', route: null, tag: null, olderThanMs: 0 },
     { kind: 'purge', tenant: null, route: 'r', tag: 'prices', olderThanMs: 60_000 },
-    { kind: 'judged', tenant: 't', route: 'r', right: false },
+    { kind: 'judged', tenant: 't', route: 'r', right: true },
+    { kind: 'judged', tenant: 't', route: 'r', right: false, forgotten: 7 },
   ];
 
   test.each(all.map((one) => [one.kind, one] as const))('%s is read as it was told', (_, one) => {
@@ -247,6 +248,7 @@ describe('sealed news', () => {
       { question: { ...question, vector: [1] } },
       { question: { scope: 's', text: 'q', embedder: 'e' } },
       { kind: 'judged', right: 1 },
+      { kind: 'judged', right: false, forgotten: -1 },
       { kind: 'purge', tag: null, olderThanMs: -1 },
       { kind: 'purge', tag: 1, olderThanMs: 0 },
     ].map((other) => JSON.stringify({ ...told, ...other })),
