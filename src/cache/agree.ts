@@ -1,5 +1,5 @@
 /** Whether two replies answer the same: how shadow answers are judged. */
-import { dimensions, embed } from '../native/search.ts';
+import { decide, dimensions, embed, features, sample } from '../native/search.ts';
 
 /** Longer replies aren't compared, in bytes. */
 export const comparedBytesMax = 64 * 1024;
@@ -42,17 +42,44 @@ const plain = (text: string): string =>
 const figures = (text: string): string => [...new Set(text.match(/\d+(?:[.,:]\d+)*/g) ?? [])].sort().join();
 const negation = /\b(?:not|no|never|none|cannot|without|unable|nor)\b|n['’]t\b/i;
 
+/** Code, and signs that formulas have: a minus stands before a figure, and isn't the dash of a span. */
+const exact = /`[^`]+`|[<>=+^\\≤≥≠]|(?<=^|[\s(=])[-−](?=\d)/gu;
+const exactOf = (text: string): string => [...new Set(text.match(exact) ?? [])].sort().join('\0');
+/** Facts in which the same answer doesn't differ. */
+const facts: ReadonlySet<string> = new Set(['unit', 'currency', 'date', 'language']);
+/** What tells answers apart if each has words for itself: opposites, things of a kind, names, numbers in words. */
+const telling = ['opposites anywhere', 'siblings', 'names alone, fewer', 'spelled numbers'].map((name) =>
+  features.indexOf(name),
+);
+/** Of a longer list of such words, these. */
+const ownMax = 60;
+
+/** Whether words that only one of two texts has, and those that only the other one has, exclude each other. */
+function exclude(one: string, other: string): boolean {
+  const wordsOf = (text: string): string[] => text.match(/[\p{L}\p{M}]+/gu) ?? [];
+  const [a, b] = [wordsOf(one), wordsOf(other)];
+  const own = (words: string[], others: string[]): string => {
+    const known = new Set(others.map((word) => word.toLowerCase()));
+    return [...new Set(words.filter((word) => !known.has(word.toLowerCase())))].slice(0, ownMax).join(' ');
+  };
+  // A name is told by its capital where it doesn't begin a sentence.
+  const read = sample(`and ${own(a, b)}`, `and ${own(b, a)}`);
+  return read !== null && telling.some((at) => (read.features[at] ?? 0) > 0);
+}
+
 const vectors = [new Float32Array(dimensions), new Float32Array(dimensions)] as const;
 
 /**
- * Whether two answers say the same: the same words, or the same figures, neither or both with a negation, and vectors
- * that lie near. When in doubt they don't.
+ * Whether two answers say the same: the same figures, units, dates, code and signs, neither or both with a negation, and
+ * either the same words, or none that exclude each other and vectors that lie near. When in doubt they don't.
  */
 export function agree(one: string, other: string): boolean {
   const [a, b] = [plain(one), plain(other)];
   if (a === '' || b === '') return false;
+  if (exactOf(one) !== exactOf(other)) return false;
   if (a === b) return true;
   if (figures(one) !== figures(other) || negation.test(one) !== negation.test(other)) return false;
+  if (facts.has(decide(one, other).reason) || exclude(one, other)) return false;
   const [x, y] = vectors;
   if (!embed(one, x) || !embed(other, y)) return false;
   return x.reduce((sum, value, i) => sum + value * (y[i] ?? 0), 0) >= alikeMin;

@@ -83,11 +83,34 @@ describe('two answers', () => {
   test.each([
     ['We open at 9 and close at 17.', 'we open at 9, and close at 17'],
     ['You can change it under Settings, Profile.', 'You can change it under Profile, in Settings.'],
+    ['Open **Settings**, then choose "Profile".', '- Open Settings,\n- then choose Profile'],
+    ['Click `Save` to keep your changes.', 'To keep your changes, just click `Save`.'],
+    ['Yes, dogs are welcome in all rooms.', 'Yes, dogs are welcome in all of our rooms.'],
+    [
+      'To cancel your subscription, go to Settings, open Billing and click Cancel. You keep access until the period ends.',
+      'You can cancel your subscription in Settings: open Billing and click Cancel. Access stays until the period ends.',
+    ],
   ])('%j says what %j says', (one, other) => expect(agree(one, other)).toBe(true));
 
   test.each([
     ['We open at 9.', 'We open at 10.'],
     ['You can cancel it.', "You can't cancel it."],
+    ['It opens on Monday.', 'It opens on Tuesday.'],
+    ['It is legal to park here.', 'It is illegal to park here.'],
+    [
+      'Turn left at the church and follow the road until you see the hotel.',
+      'Turn right at the church and follow the road until you see the hotel.',
+    ],
+    ['It is delivered by DHL within five working days.', 'It is delivered by DHL within ten working days.'],
+    ['The limit is 5 kg per bag.', 'The limit is 5 lb per bag.'],
+    ['You can collect your parcel in our shop in Rome.', 'You can collect your parcel in our shop in Milan.'],
+    ['Use `ls -l`.', 'Use `ls -a`.'],
+    ['x < y', 'x > y'],
+    ['It is -5 degrees.', 'It is 5 degrees.'],
+    [
+      `${'Some words that are the same. '.repeat(30)}It is safe.`,
+      `${'Some words that are the same. '.repeat(30)}It is unsafe.`,
+    ],
     ['The capital of France is Paris.', 'Bananas are rich in potassium.'],
     ['', ''],
   ])('%j says something else than %j', (one, other) => expect(agree(one, other)).toBe(false));
