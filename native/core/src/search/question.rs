@@ -239,7 +239,10 @@ fn read_word(part: &str, capital: bool, raw: &mut Vec<Raw>) {
         ("can", "t") => ["can", "not"].into_iter().for_each(&mut add),
         ("won", "t") => ["will", "not"].into_iter().for_each(&mut add),
         (_, "t") if left.ends_with('n') => [&left[..left.len() - 1], "not"].into_iter().for_each(&mut add),
-        ("what" | "where" | "who" | "how" | "that" | "it" | "there" | "when" | "here", "s") => {
+        (
+            "what" | "where" | "who" | "how" | "that" | "it" | "there" | "when" | "here" | "he" | "she",
+            "s",
+        ) => {
             [left, "is"].into_iter().for_each(&mut add);
         }
         (_, "s" | "") => add(left),

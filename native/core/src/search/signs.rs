@@ -28,8 +28,9 @@ impl Signs {
         let mut before = "";
         let mut chunks = text.split_whitespace().peekable();
         while let Some(chunk) = chunks.next() {
+            signs.loose.extend(scale(chunk));
             if chunk.bytes().all(|b| b.is_ascii_alphanumeric()) {
-                // Most chunks have none.
+                // Most chunks have no signs.
             } else if chunk.contains(char::is_alphanumeric) {
                 signs.attached(chunk);
             } else {
@@ -83,15 +84,16 @@ impl Signs {
         let bare = chunk.trim_matches(|c: char| {
             SENTENCE.contains(c) || "\"'\u{2018}\u{2019}\u{201C}\u{201D}`".contains(c)
         });
-        if is_case_sensitive(bare) {
-            self.code.push_str(bare);
+        let path = chunk.starts_with("./") || chunk.starts_with("../");
+        if path || is_case_sensitive(bare) {
+            self.code.push_str(if path { chunk.trim_end_matches(['?', '!', ',']) } else { bare });
             self.code.push(' ');
             return;
         }
         let letters = bare.chars().filter(|c| c.is_alphanumeric()).count();
         let figure = letters == 1 || bare.contains(|c: char| c.is_ascii_digit());
         let hidden = chunk.trim_start_matches(['"', '\'', '(']);
-        if hidden.starts_with(['@', '&', '!', '.']) && hidden[1..].starts_with(char::is_alphabetic) {
+        if hidden.starts_with(['@', '&', '!', '.', '#']) && hidden[1..].starts_with(char::is_alphabetic) {
             self.code.push_str(&hidden[..1]);
         }
         for c in chunk.chars() {
@@ -132,6 +134,21 @@ fn is_case_sensitive(bare: &str) -> bool {
     let mark = bare.len() <= 3
         && bare.strip_suffix('-').is_some_and(|mark| mark.bytes().all(|b| b.is_ascii_uppercase()));
     bare.contains('\\') || flag && bare[1..].starts_with(letter) || mark
+}
+
+/// What the capitals of a unit say, behind its figures or alone: mW or MW, Mb or MB.
+fn scale(chunk: &str) -> Option<char> {
+    let unit = chunk.trim_start_matches(|c: char| c.is_ascii_digit() || ".,".contains(c));
+    let unit = unit.trim_end_matches(|c| SENTENCE.contains(c));
+    let (first, rest) = (unit.chars().next()?, unit.get(1..)?);
+    match (first, rest) {
+        (
+            'm' | 'M',
+            "W" | "V" | "A" | "J" | "Hz" | "Pa" | "N" | "eV" | "Wh" | "F" | "H" | "S" | "\u{3A9}",
+        ) => Some(first),
+        ('K' | 'M' | 'G' | 'T', "b" | "bps" | "bit" | "B" | "Bps") => rest.chars().next(),
+        _ => None,
+    }
 }
 
 /// Accents of letters, as signs of their own.
@@ -192,6 +209,10 @@ mod tests {
             ("What does *args mean?", "What does **args mean?"),
             ("What is x/y?", "What is x-y?"),
             ("What is .net?", "What is net?"),
+            ("What is ../a?", "What is ./a?"),
+            ("What does #include do?", "What does include do?"),
+            ("Is 5mW dangerous?", "Is 5MW dangerous?"),
+            ("Is 10 GB enough?", "Is 10 Gb enough?"),
             ("What does \\w match?", "What does \\W match?"),
             ("What does ls -r do?", "What does ls -R do?"),
             ("What is %y?", "What is %Y?"),
@@ -211,6 +232,7 @@ mod tests {
             ("Terms & conditions", "terms and conditions"),
             ("Order 123, where is it ?", "order 123: where is it"),
             ("My parcel - where is it", "My parcel \u{2013} where is it"),
+            ("Is 10 GB enough?", "is 10 gb enough"),
             ("He/she/they - which (if any) is well-known?", "he, she or they"),
             ("Is caf\u{E9} latte strong?", "is cafe latte strong"),
             ("Hello,\nhow do I log in?", "Hello, how do I log in?"),

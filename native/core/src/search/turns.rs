@@ -1,8 +1,8 @@
 //! What turns a question though its words of content stay the same: whether one may or must, what was or will be, who
-//! does it to whom, how much of it, and in which unit.
+//! does it to whom, how much of it, in which unit, and which way.
 
 use crate::search::fact_words::said;
-use crate::search::phrases::{FRAME, SCOPE};
+use crate::search::phrases::{FRAME, RELATION, SCOPE};
 use crate::search::question::Question;
 use crate::search::word::Word;
 
@@ -20,7 +20,16 @@ enum Mood {
 }
 
 /// Words of which one excludes the others, where all else is the same.
-const AMOUNTS: [&[&[&str]]; 2] = [&[&["all", "every", "each"], &["most"]], &[&["both"], &["either"]]];
+const EXCLUSIVE: [&[&[&str]]; 8] = [
+    &[&["all", "every", "each"], &["most"]],
+    &[&["both"], &["either"]],
+    &[&["in", "into", "inside"], &["out", "outside"]],
+    &[&["on"], &["off"]],
+    &[&["up"], &["down"]],
+    &[&["with"], &["without"]],
+    &[&["before"], &["after"]],
+    &[&["above", "over"], &["below", "under"]],
+];
 
 /// What two words that are the same behind it can't both begin with.
 const OPPOSITES: [(&str, &str); 8] = [
@@ -50,12 +59,12 @@ pub fn turned(a: &Question, b: &Question) -> bool {
         || are(Mood::Past, Mood::Future)
         || roles_swap(a, b)
         || roles_swap(b, a)
-        || AMOUNTS.iter().any(|kinds| amounts_differ(kinds, a, b))
+        || EXCLUSIVE.iter().any(|kinds| exclude(kinds, a, b))
 }
 
-/// Words of content that the other question lacks in any form; amounts apart.
+/// Words of content that the other question lacks in any form; amounts and relations apart.
 fn only<'a>(a: &'a Question, b: &Question) -> Vec<&'a Word> {
-    let content = |word: &&Word| word.classes & SCOPE == 0;
+    let content = |word: &&Word| word.classes & (SCOPE | RELATION) == 0;
     a.content().filter(content).filter(|word| !b.content().any(|other| word.is(other))).collect()
 }
 
@@ -137,10 +146,11 @@ fn roles_swap(a: &Question, b: &Question) -> bool {
     before(if related { 2 } else { 1 }).is_some_and(Word::is_content)
 }
 
-fn amounts_differ(kinds: &[&[&str]], a: &Question, b: &Question) -> bool {
-    let said =
-        |question: &Question| kinds.iter().position(|words| words.iter().any(|word| has(question, word)));
-    said(a).zip(said(b)).is_some_and(|(x, y)| x != y)
+/// Whether each has words of some kinds, and none of a kind of the other's.
+fn exclude(kinds: &[&[&str]], a: &Question, b: &Question) -> bool {
+    let said = |question: &Question, words: &&[&str]| words.iter().any(|word| has(question, word));
+    let any = |question| kinds.iter().any(|words| said(question, words));
+    any(a) && any(b) && !kinds.iter().any(|words| said(a, words) && said(b, words))
 }
 
 #[cfg(test)]
@@ -170,6 +180,8 @@ mod tests {
             ("Do most birds fly?", "Do all birds fly?"),
             ("Do both parents have to sign?", "Does either parent have to sign?"),
             ("How many seconds are in a day?", "How many minutes are in a day?"),
+            ("How do I zoom in?", "How do I zoom out?"),
+            ("How do I make coffee with milk?", "How do I make coffee without milk?"),
             ("What is macroeconomics?", "What is microeconomics?"),
         ] {
             assert!(of(a, b), "{a} | {b}");
@@ -181,6 +193,7 @@ mod tests {
             ("Can you unsubscribe me?", "How do I unsubscribe?"),
             ("Why did they charge me twice?", "Why was I charged twice?"),
             ("Do I need a visa?", "Is a visa needed?"),
+            ("How do I work out in the gym?", "How do I work out at the gym?"),
             ("Can I return the car dirty?", "Must the car be clean when I bring it back?"),
             ("Can I get a refund?", "Will I get a refund?"),
             ("I must not fall asleep, what can I do?", "What can I do to not fall asleep?"),
