@@ -25,4 +25,6 @@ const exitCode = await runCli(process.argv.slice(2), {
   terminal: process.stdout.isTTY === true,
   onSignal: (signal, handler) => void process.on(signal, handler),
 });
-process.exitCode = exitCode;
+// Whatever is left waits for nothing that matters, such as a library's next try: all is written. Only what was printed last
+// may be on its way.
+process.stdout.write('', () => process.exit(exitCode));

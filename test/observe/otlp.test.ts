@@ -143,6 +143,30 @@ test('a process that ends exports what waits first, in as many batches as it tak
   expect(sidecar.output()).not.toContain('Warning');
 });
 
+test('a process ends in time though its receiver is away', async () => {
+  const receiver = await startReceiver();
+  receiver.status = 503;
+  const config = {
+    authenticate: { anonymousTenant: 't' },
+    listen: { port: 0 },
+    admin: { port: 0 },
+    providers: { o: { preset: 'simulator' } },
+    routes: [{ model: testModel, targets: [{ provider: 'o' }] }],
+    // Both signals are being tried again at any time.
+    observe: { otlp: { endpoint: receiver.url, metricsEveryMs: 1000 } },
+  };
+  const sidecar = await spawnSidecar(JSON.stringify(config));
+  await ask(sidecar.url, openaiWire.path, { body: openaiWire.request('hi', {}) });
+  const paths = () => new Set(receiver.calls.map(({ path }) => path));
+  await eventually(() => expect(paths().size).toBe(2));
+  const stopping = sidecar.stop();
+  await sidecar.outputMatching(/"msg":"stopped"/);
+  const stoppedMs = performance.now();
+  expect(await stopping).toBe(0);
+  // An export is tried for ten seconds.
+  expect(performance.now() - stoppedMs).toBeLessThan(5000);
+}, 20_000);
+
 const recordOf = (id: string, more: Partial<ExchangeRecord> = {}): ExchangeRecord => {
   const received = { id, startedMs: 0, endpoint: { name: 'chat' } };
   return { ...createRecord(received, noCourse, { status: 200 }, nothingBilled, 1), ...more };

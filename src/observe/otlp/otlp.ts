@@ -104,6 +104,7 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
   // Fewer while the receiver refuses what is sent: one record may be too large for it.
   let most = batchMax;
   let closing = false;
+  let closed = false;
   let waiting: Waiting[] = [];
   let inFlight = 0;
   /** Requests whose content is being read, and the bytes of content that waits. */
@@ -141,6 +142,7 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
       trim();
     }
     const pauseMs = failing && !isSplit ? retryMs : closing ? 0 : paceMs;
+    if (closed) return;
     if (waiting.length > 0) timer = setTimeout(flush, pauseMs).unref();
     else if (reading === 0) onEmpty?.();
   }
@@ -200,9 +202,12 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
         onEmpty = resolve;
         void flush();
       });
-      const shut = written.then(() => Promise.allSettled([meters.shutdown(), exporters.traces.shutdown()]));
-      await Promise.race([shut, late]);
+      await Promise.race([written, late]);
+      closed = true;
       if (timer !== null) clearTimeout(timer);
+      // Also where something still waits: otherwise metrics would be exported for as long as the process lives.
+      const shut = Promise.allSettled([meters.shutdown(), exporters.traces.shutdown()]);
+      await Promise.race([shut, late]);
       dropped += waiting.length + reading;
       waiting = [];
       diag.disable();
