@@ -1,4 +1,5 @@
 /** What a receiver of OpenTelemetry gets: spans and metrics by the conventions, in the caller's trace, without content. */
+import { hostname } from 'node:os';
 import { expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { createAside } from '../../src/base/aside.ts';
@@ -186,6 +187,24 @@ async function open(receiver: Receiver, more: object = {}) {
   );
   return { otlp, problems };
 }
+
+test('processes of one service are told apart: their sums would take each other’s place', async () => {
+  const receiver = await startReceiver();
+  for (const id of ['a', 'b']) {
+    const { otlp } = await open(receiver);
+    const called = { target: 'p/m', model: 'm', outcome: 'ok', cause: '', status: 200, error: '' } as const;
+    const step = { ...called, called: true, sentMs: 0, durationMs: 1, ttftMs: 1, providerRequestId: '' };
+    otlp.add(recordOf(id, { steps: [step] }), 5000, null);
+    await otlp.close(60_000);
+  }
+  for (const path of ['/v1/traces', '/v1/metrics']) {
+    const resources = receiver.resources.filter(([to]) => to === path).map(([, attributes]) => attributes);
+    expect(resources).toHaveLength(2);
+    for (const each of resources)
+      expect(each).toMatchObject({ 'service.name': 'sidegate', 'host.name': hostname() });
+    expect(new Set(resources.map((each) => each['service.instance.id'])).size).toBe(2);
+  }
+});
 
 test('while the receiver refuses, requests wait up to a bound; the rest is dropped and counted', async () => {
   const receiver = await startReceiver();

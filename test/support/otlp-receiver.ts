@@ -140,6 +140,8 @@ function decode(bytes: Buffer, message: Message): Record<string, unknown> {
 export interface Receiver {
   readonly url: string;
   readonly spans: Span[];
+  /** Attributes of the resources that exports were from, by the path they came to. */
+  readonly resources: (readonly [path: string, attributes: Record<string, unknown>])[];
   /** Of the latest export. */
   metrics: Metric[];
   readonly calls: { readonly path: string; readonly headers: IncomingHttpHeaders }[];
@@ -169,6 +171,8 @@ export async function startReceiver(base = ''): Promise<Receiver> {
     const sent = isJson ? JSON.parse(body.toString()) : decode(body, message);
     for (const { scopeSpans } of sent.resourceSpans ?? [])
       for (const scope of scopeSpans) receiver.spans.push(...scope.spans);
+    for (const { resource } of [...(sent.resourceSpans ?? []), ...(sent.resourceMetrics ?? [])])
+      receiver.resources.push([path, valuesOf(resource.attributes)]);
     const metrics = (sent.resourceMetrics ?? []).flatMap(
       ({ scopeMetrics }: { scopeMetrics: { metrics: Metric[] }[] }) =>
         scopeMetrics.flatMap((scope) => scope.metrics),
@@ -186,6 +190,7 @@ export async function startReceiver(base = ''): Promise<Receiver> {
   const receiver: Receiver = {
     url: `http://127.0.0.1:${port}${base}`,
     spans: [],
+    resources: [],
     metrics: [],
     calls: [],
     text: () => text,

@@ -4,6 +4,8 @@
  * made later, in batches. When the receiver can't be reached, records wait up to a bound, then the oldest are dropped
  * and counted.
  */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { DiagLogLevel, diag } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import {
@@ -83,7 +85,7 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
   const [traced, measured] = [signals.includes('traces'), signals.includes('metrics')];
   const exporters = await exportersOf(settings);
   diag.setLogger(quietLogger, { logLevel: DiagLogLevel.NONE, suppressOverrideMessage: true });
-  const resource = resourceFromAttributes({ 'service.name': serviceName });
+  const resource = resourceOf(serviceName);
   const namesOf = createNames(deps.at);
   const measures = createMeasures(namesOf, deps.wallClock);
   const reader = () =>
@@ -214,6 +216,14 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
     },
   };
 }
+
+/** What exports are from. Receivers take the sums of a resource for those of one process, so each pod and worker is its own. */
+const resourceOf = (serviceName: string) =>
+  resourceFromAttributes({
+    'service.name': serviceName,
+    'service.instance.id': randomUUID(),
+    'host.name': hostname(),
+  });
 
 /** Which requests of a second are traced. Failed ones have as many for themselves: they are what traces are looked at for. */
 function createShare(perSecond: number) {
