@@ -1,5 +1,6 @@
 /** Sinks that processes share: what is committed reaches them once, whatever becomes of them meanwhile. */
 
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -71,6 +72,7 @@ async function startHook() {
   const hook = {
     status: 200,
     hangs: false,
+    credential: '',
     bodies: [] as { records: Record<string, unknown>[] }[],
     bad: 0,
     url: '',
@@ -88,6 +90,7 @@ async function startHook() {
       body,
     );
     if (made !== headers['webhook-signature']) hook.bad += 1;
+    hook.credential = headers.authorization ?? '';
     if (hook.status === 200) hook.bodies.push(JSON.parse(body));
     res.writeHead(hook.status).end();
   }).listen(0, '127.0.0.1');
@@ -99,6 +102,29 @@ async function startHook() {
   });
   return hook;
 }
+
+test('user and password of a webhook’s URL are its credential, and no log says them', async () => {
+  const hook = await startHook();
+  const url = hook.url.replace('http://', 'http://ann:p%40ss@');
+  const { ledger, problems } = start(join(folder(), 'l.db'), {
+    webhook: { url, secret: 'whsec_c2VjcmV0' },
+  });
+  ledger.add(recordOf('r1'), 1);
+  await eventually(() => expect(hook.bodies).toHaveLength(1));
+  expect(hook.credential).toBe(`Basic ${Buffer.from('ann:p@ss').toString('base64')}`);
+  expect(problems).toEqual([]);
+});
+
+test('a webhook that can’t be reached is reported with the reason, without its URL', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  const url = `http://ann:secret@127.0.0.1:${port}/records`;
+  const { ledger, problems } = start(join(folder(), 'l.db'), { webhook: { url, secret: 's' } });
+  ledger.add(recordOf('r1'), 1);
+  await eventually(() => expect(problems).toEqual([['webhook', `connect ECONNREFUSED 127.0.0.1:${port}`]]));
+});
 
 test('a webhook gets every record, signed; while it refuses, they wait in the ledger', async () => {
   const hook = await startHook();

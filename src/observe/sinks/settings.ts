@@ -38,7 +38,7 @@ export const sinks = z
     webhook: z
       .strictObject({
         url: url(/^https?$/, 'https://example.com/records').meta({
-          description: 'Where batches are posted to.',
+          description: 'Where batches are posted to; with a user and password, as Basic credentials.',
           restart: true,
         }),
         secret: secret.meta({

@@ -15,8 +15,26 @@ export function signature(secret: string, id: string, timestamp: number, body: s
   return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`;
 }
 
+/** A URL without its user and password, with which `fetch` refuses and quotes it, and the header that has them instead. */
+function addressOf(text: string): { readonly url: string; readonly credential: Record<string, string> } {
+  const url = new URL(text);
+  const { username, password } = url;
+  if (username === '' && password === '') return { url: text, credential: {} };
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  url.username = '';
+  url.password = '';
+  return {
+    url: url.href,
+    credential: { authorization: `Basic ${Buffer.from(pair).toString('base64')}` },
+  };
+}
+
 /** Opens it. */
-export async function openWebhook({ url, secret }: NonNullable<SinkSettings['webhook']>): Promise<Sink> {
+export async function openWebhook({
+  url: given,
+  secret,
+}: NonNullable<SinkSettings['webhook']>): Promise<Sink> {
+  const { url, credential } = addressOf(given);
   return {
     async send(rows) {
       const id = `${rows[0]?.request_id}-${rows.length}`;
@@ -25,6 +43,7 @@ export async function openWebhook({ url, secret }: NonNullable<SinkSettings['web
       const reply = await fetch(url, {
         method: 'POST',
         headers: {
+          ...credential,
           'content-type': 'application/json',
           'webhook-id': id,
           'webhook-timestamp': String(timestamp),
@@ -33,6 +52,9 @@ export async function openWebhook({ url, secret }: NonNullable<SinkSettings['web
         body,
         redirect: 'error',
         signal: AbortSignal.timeout(sendTimeoutMs),
+      }).catch((thrown: Error) => {
+        // That a connection failed is all that the error itself says.
+        throw thrown.cause ?? thrown;
       });
       await reply.body?.cancel();
       if (!reply.ok) throw new Error(`it answered ${reply.status}`);
