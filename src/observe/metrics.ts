@@ -193,7 +193,7 @@ export function createMetrics(gauges: Gauges, names: TargetNames): Metrics {
     record(r) {
       const { endpoint } = r;
       const tenant = tenantOf(r.tenant);
-      const target = names.of(r.target);
+      const target = targetOf(r, names);
       requests.add(1, endpoint, tenant, target, String(r.status), r.error, r.cache);
       duration.observe(endpoint, r.durationMs / 1000);
       if (!r.stream) overhead.observe(endpoint, Math.max(0, r.durationMs - r.upstreamMs - r.queuedMs) / 1000);
@@ -222,6 +222,10 @@ export function createMetrics(gauges: Gauges, names: TargetNames): Metrics {
     catalogFile: (ok) => catalogOk.set(ok ? 1 : 0),
   };
 }
+
+/** Name of the target that answered. A reply that was stored may be of one that this process has never called. */
+const targetOf = ({ target, cache, replayed }: ExchangeRecord, names: TargetNames): string =>
+  cache === 'hit' || replayed ? names.served(target) : names.of(target);
 
 /** What is counted about calls to providers, and about peers. */
 function createUpstreamMetrics(

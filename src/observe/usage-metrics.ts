@@ -63,7 +63,8 @@ export function createUsageMetrics(
     ['tenant', 'target', 'kind'],
   );
   return (tenant, { target: label, usage, costNanoUsd }) => {
-    const target = names.of(label);
+    // A session charges its replies before its call ends.
+    const target = names.served(label);
     if (usage.cachedInputTokens > 0) cached.add(usage.cachedInputTokens, tenant, target, 'read');
     if (usage.cacheWriteTokens > 0) cached.add(usage.cacheWriteTokens, tenant, target, 'write');
     if (usage.inputTokens > 0) tokens.add(usage.inputTokens, tenant, target, 'input');

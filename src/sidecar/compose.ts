@@ -115,7 +115,7 @@ export async function openRooms(
   const { shared } = crew;
   const opened = await openKept(first.store.path, joining === null);
   const aside = createAside(world);
-  const names = createTargetNames();
+  const names = createTargetNames((label) => health.isConfigured(label));
   const at = (target: string): CalledAt | null => {
     const provider = upstreams.provider(target.slice(0, target.indexOf('/')));
     return provider === undefined ? null : { dialect: provider.dialect.name, baseUrl: provider.baseUrl };

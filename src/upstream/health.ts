@@ -39,6 +39,8 @@ export interface HealthBook {
   quota(label: string): Quota | null;
   /** Id of a breaker; null: there is none. */
   breakerId(subject: Subject, name: string): number | null;
+  /** Whether the configuration names a target. */
+  isConfigured(label: string): boolean;
   /** Calls in flight at a target; 0: it isn't known. */
   inFlight(label: string): number;
   /** Label or name → 0 closed, 1 open, 2 half-open; and whether it is of the configuration, not of a request. */
@@ -169,6 +171,7 @@ export function createHealthBook(clock: () => number, shared: Shared = unshared)
       subject === 'provider'
         ? (providers.get(name)?.breakerId ?? null)
         : (targets.get(name) ?? models.known(name))?.breakerId || null,
+    isConfigured: (label) => targets.has(label),
     inFlight: (label) => (targets.get(label) ?? models.known(label))?.inFlight ?? 0,
     states(subject) {
       const own = [...(subject === 'target' ? targets : providers)].flatMap(([name, { breakerId }]) =>

@@ -250,7 +250,7 @@ describe('endpoints', () => {
 describe('metrics', () => {
   /** What traffic through a simulator doesn't bring about: prices, and replies that state no usage. */
   async function rare(): Promise<string> {
-    const names = createTargetNames();
+    const names = createTargetNames(() => false);
     const spend = createSpend(names.of);
     const gauges = idleGauges(spend, {
       budgets: () => [{ budget: 'b', scope: 's', limitUsd: 1, spentUsd: 0 }],

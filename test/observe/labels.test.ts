@@ -24,8 +24,33 @@ test('of tenants that only tokens name, so many are named; those of the configur
   expect(nameOf('token-0')).toBe('token-0');
 });
 
+test('a target has its name before its first call ends: in a session, and where another process stored its reply', async () => {
+  const names = createTargetNames((label) => label.startsWith('own/'));
+  const spend = createSpend(names.of);
+  const metrics = createMetrics(idleGauges(spend), names);
+  const usage = { ...noUsage, inputTokens: 1, outputTokens: 1 };
+  for (const target of ['own/m', 'pattern/gpt']) {
+    const hit = recordOf('r', { target, cache: 'hit', savedNanoUsd: 1 });
+    metrics.record(hit);
+    spend.add(hit);
+  }
+  for (const target of ['own/voice', 'pattern/voice'])
+    metrics.charge('acme', { target, usage, costNanoUsd: 1_000_000_000 });
+  const text = await metrics.registry.metrics();
+  expect(valuesOf(text, 'sidegate_requests_total', 'target')).toEqual(new Set(['own/m', 'pattern/gpt']));
+  expect(valuesOf(text, 'sidegate_cost_usd_total', 'target')).toEqual(
+    new Set(['own/voice', 'pattern/voice']),
+  );
+  expect([...spend.rows()].map(({ target }) => target)).toEqual(['own/m', 'pattern/gpt']);
+  // One that only a request names, and that its provider may not know, isn't named.
+  expect(names.of('own-not/m')).toBe('other');
+  for (let i = 0; i < 200; i++) names.served(`pattern/m-${i}`);
+  expect(names.served('pattern/m-199')).toBe('other');
+  expect(names.served('own/late')).toBe('own/late');
+});
+
 test('tenants and models that requests make up make no more series than their bounds', async () => {
-  const names = createTargetNames();
+  const names = createTargetNames(() => false);
   const spend = createSpend(names.of);
   const metrics = createMetrics(idleGauges(spend, { isTenant: () => false }), names);
   const usage = { ...noUsage, inputTokens: 1, outputTokens: 1 };
