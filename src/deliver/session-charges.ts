@@ -132,6 +132,8 @@ function together(before: Bill | null, one: Bill, label: string): Bill {
   const usage = sum(before.usage, one.usage);
   const costNanoUsd = before.costNanoUsd + one.costNanoUsd;
   const priced = before.priced && one.priced;
-  const charge = { target: label, usage, costNanoUsd: priced ? costNanoUsd : null };
+  // Of some replies nobody may know the cost: the others' is charged all the same.
+  const isKnown = [...before.charges, ...one.charges].some((each) => each.costNanoUsd !== null);
+  const charge = { target: label, usage, costNanoUsd: isKnown ? costNanoUsd : null };
   return { charges: [charge], usage, costNanoUsd, priced };
 }

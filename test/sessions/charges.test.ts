@@ -76,6 +76,23 @@ test('each reply is counted by kind, and all are one line, one row and one charg
   expect(metrics).toMatch(/sidegate_requests_total\{[^}]*endpoint="realtime"[^}]*\} 1/);
 });
 
+test('what is known of a session’s cost is counted everywhere, though a reply told nothing', async () => {
+  const upstream = await metered();
+  const sidecar = await startSessions(upstream, { observe: { spendMetrics: true } }, priced);
+  const client = connect(sidecar.url, path);
+  await client.open;
+  for (const told of [usage(1000, 0), null, usage(500, 0)]) {
+    client.socket.send(JSON.stringify(told));
+    await client.next(isDone);
+  }
+  client.socket.close(1000);
+  const record = await sidecar.recordWhere(({ status }) => status === 101);
+  expect(record).toMatchObject({ costNanoUsd: 1500 * price.text * 1000, priced: false });
+  const metrics = await sidecar.metrics();
+  for (const name of ['cost', 'spend'])
+    expect(metrics).toMatch(new RegExp(`sidegate_${name}_usd_total\\{[^}]*\\} 0\\.006\\n`));
+});
+
 test('a transcript beside the replies is priced as its own model, by tokens or by time', async () => {
   const upstream = await startSessionUpstream(({ socket }) => {
     const type = 'conversation.item.input_audio_transcription.completed';
