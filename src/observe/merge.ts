@@ -18,12 +18,13 @@ const keyOf = ({ labels, metricName = '' }: MetricValue<string> & { metricName?:
 /** Combines two values of one series, as the metric's `aggregator` says. */
 function combined(aggregator: string | undefined, first: number, second: number): number {
   if (aggregator === 'first') return first;
+  if (aggregator === 'min') return Math.min(first, second);
   return aggregator === 'max' ? Math.max(first, second) : first + second;
 }
 
 /**
  * The text for Prometheus of this worker's metrics and those of others. Where all see the same state, this worker's
- * counts (`aggregator: 'first'`); otherwise the sum.
+ * counts (`aggregator: 'first'`); of what each learns by itself, the worst (`min` or `max`); otherwise the sum.
  */
 export async function mergedText(own: Registry, others: readonly WorkerMetrics[]): Promise<string> {
   const merged = new RegistryOf();

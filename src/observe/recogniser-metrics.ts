@@ -31,6 +31,7 @@ export function createRecogniserMetrics(registry: Registry): RecogniserMetrics {
   const up = new Gauge({
     name: 'sidegate_recogniser_up',
     help: '1: the recogniser of names answers, or none was needed yet; 0: it fails, and is asked only now and then.',
+    aggregator: 'min',
     registers: [registry],
   });
   up.set(1);

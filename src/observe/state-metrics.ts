@@ -45,7 +45,7 @@ export function registerState(registry: Registry, gauges: StateGauges): void {
     name: 'sidegate_resting_keys',
     help: 'Keys of a provider that are cooling down.',
     labelNames: ['provider'],
-    aggregator: 'first',
+    aggregator: 'max',
     registers: [registry],
     collect() {
       this.reset();

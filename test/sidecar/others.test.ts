@@ -1,9 +1,14 @@
-/** What several workers have spent is their sum, in every amount there is. */
+/** What several workers have spent is their sum, in every amount there is; what fails for one of them is told of all. */
 import { expect, test } from 'vitest';
+import { mergedText, metricsOf } from '../../src/observe/merge.ts';
+import { createMetrics } from '../../src/observe/metrics.ts';
 import { createRecent } from '../../src/observe/recent.ts';
 import { createSpend, type SpendRow } from '../../src/observe/spend.ts';
+import { createTargetNames } from '../../src/observe/target-names.ts';
 import { createOthers } from '../../src/sidecar/others.ts';
 import { noWorkers } from '../../src/sidecar/workers.ts';
+import { metricIn } from '../support/chain.ts';
+import { idleGauges } from '../support/gauges.ts';
 import { recordOf } from '../support/segments.ts';
 
 /** A row whose amounts count from `first`. */
@@ -43,4 +48,35 @@ test('each amount of a row is that of all workers', async () => {
     ]);
   // Adding changes no worker's own row.
   expect(own).toEqual(rowFrom(1));
+});
+
+test.each([
+  [0, 1],
+  [1, 0],
+])('what worker %i is refused, and worker %i isn’t, is seen in the metrics of both', async (failing) => {
+  const metricsFor = (resting: number) =>
+    createMetrics(
+      idleGauges(
+        createSpend((target) => target),
+        { restingKeys: () => [['p', resting]] },
+      ),
+      createTargetNames(() => true),
+    );
+  const workers = [0, 1].map((each) => metricsFor(each === failing ? 2 : 0));
+  for (const { recogniser } of workers) recogniser(true);
+  workers[failing]?.recogniser(false);
+  const [own, other] = workers.map(({ registry }) => registry);
+  if (own === undefined || other === undefined) throw new Error('there are two');
+  const text = await mergedText(own, [await metricsOf(other)]);
+  expect(metricIn(text, 'sidegate_recogniser_up', {})).toBe(0);
+  expect(metricIn(text, 'sidegate_resting_keys', { provider: 'p' })).toBe(2);
+});
+
+test('a recogniser that answers all workers is up', async () => {
+  const made = createMetrics(
+    idleGauges(createSpend((target) => target)),
+    createTargetNames(() => true),
+  );
+  const text = await mergedText(made.registry, [await metricsOf(made.registry)]);
+  expect(metricIn(text, 'sidegate_recogniser_up', {})).toBe(1);
 });
