@@ -179,6 +179,15 @@ test('sums are exact beyond what a number holds', () => {
   expect(sum?.requests).toBe(5n);
 });
 
+test('a tag that a key and its app both name counts once', () => {
+  const record = recordOf('r', { tags: 'red,blue,red', costNanoUsd: 5 });
+  const rows = sumsOf(rowsOf(packed([record, 0]), layout), ['tag']);
+  expect(rows.map(({ values, requests, costNanoUsd }) => [values[0], requests, costNanoUsd])).toEqual([
+    ['blue', 1n, 5n],
+    ['red', 1n, 5n],
+  ]);
+});
+
 test('by target a request counts for each target it was billed at, by tag for each of its tags', () => {
   const usage = { inputTokens: 3, outputTokens: 4, cachedInputTokens: 1, cacheWriteTokens: 0, known: true };
   const charge = (target: string, costNanoUsd: number | null) => ({ target, usage, costNanoUsd });

@@ -150,8 +150,9 @@ export function sumsOf(rows: Iterable<Row>, by: readonly Dimension[]): CostRow[]
   const addTo = (row: Row, billed: ChargeRow | null, place: Place, counted: Set<Group> | null): void => {
     const target = billed?.target ?? targetOf(row);
     const values = by.map((name) => dimensions[name](row, target));
-    const all =
-      tagAt < 0 ? [values] : (values[tagAt] as string).split(',').map((tag) => values.with(tagAt, tag));
+    // An app may name a tag that its key has already.
+    const tags = tagAt < 0 ? null : new Set((values[tagAt] as string).split(','));
+    const all = tags === null ? [values] : [...tags].map((tag) => values.with(tagAt, tag));
     for (const each of all) {
       const group = groupOf(each);
       add(group, amountsOf(row, billed, place, counted === null || !counted.has(group)));
