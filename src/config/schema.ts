@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { authenticateSchema } from '../authenticate/settings.ts';
-import { name, port, secret } from '../base/settings.ts';
+import { port, secret } from '../base/settings.ts';
 import { batch } from '../batch/settings.ts';
 import { cache } from '../cache/settings.ts';
 import { catalog } from '../catalog/settings.ts';
@@ -16,7 +16,7 @@ import { route } from '../route/settings.ts';
 import { scrub } from '../scrub/settings.ts';
 import { store } from '../store/settings.ts';
 import { sync } from '../sync/settings.ts';
-import { attempt, provider } from '../upstream/settings.ts';
+import { attempt, provider, providerName } from '../upstream/settings.ts';
 
 const admin = z
   .strictObject({
@@ -75,7 +75,7 @@ export const configSchema = z.strictObject({
     .meta({ description: 'Budgets in dollars over calendar windows.' }),
   scrub,
   cache,
-  providers: z.record(name, provider).default({}).meta({ description: 'Providers, by name.' }),
+  providers: z.record(providerName, provider).default({}).meta({ description: 'Providers, by name.' }),
   routes: z
     .array(route)
     .max(10_000)

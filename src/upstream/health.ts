@@ -147,9 +147,8 @@ export function createHealthBook(clock: () => number, shared: Shared = unshared)
         targets.delete(label);
         closeLater(() => breaker.close(breakerId));
       }
-      const names = Object.keys(config.providers);
-      for (const name of names) {
-        const own = [...asked.keys()].filter((label) => providerOf(label, names) === name);
+      for (const name of Object.keys(config.providers)) {
+        const own = [...asked.keys()].filter((label) => label.startsWith(`${name}/`));
         settleProvider(name, config.providers[name]?.limits, own.length);
       }
       for (const [name, { breakerId, quota }] of providers) {
@@ -186,10 +185,4 @@ export function createHealthBook(clock: () => number, shared: Shared = unshared)
         : own;
     },
   };
-}
-
-/** The provider's name that a label begins with: the longest match, since names may contain slashes. */
-function providerOf(label: string, names: readonly string[]): string | undefined {
-  const fitting = names.filter((name) => label.startsWith(`${name}/`));
-  return fitting.sort((a, b) => b.length - a.length)[0];
 }

@@ -122,6 +122,11 @@ const probe = z.strictObject({
   }),
 });
 
+/** A provider's name. Records, metrics and costs tell it from the model by the first slash of `provider/model`. */
+export const providerName = name.regex(/^[^/]*$/, {
+  error: 'must have no /, which ends it in `provider/model`',
+});
+
 /** One provider. */
 export const provider = z.strictObject({
   preset: z

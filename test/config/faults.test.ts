@@ -39,6 +39,7 @@ const faultTable: [string, unknown, string, RegExp][] = [
   ['authenticate.keys.0.sha256', 'ABC', 'authenticate.keys[0].sha256', /64 lowercase hex digits/],
   ['authenticate.keys.0.models', ['a*b'], 'authenticate.keys[0].models[0]', /only at its end/],
   ['providers.a b', { preset: 'simulator' }, 'providers["a b"]', /the name must be 1–128 letters/],
+  ['providers.eu/azure', { preset: 'simulator' }, 'providers["eu/azure"]', /the name must have no \//],
   ['providers.own.headers', { a: 1 }, 'providers.own.headers.a', /must be text/],
   ['routes.0.model', 'a*b', 'routes[0].model', /only at its end/],
   ['routes.0.targets', [], 'routes[0].targets', /at least 1 entry/],
