@@ -26,7 +26,8 @@ export const help = `sidegate costs: who spent what, from the ledger
   sidegate costs --request ID WHERE
 
   --by NAME        ${Object.keys(dimensions).join(', ')}; without it, one total
-  --since TIME     7d, 24h, 30m, or a time such as 2026-11-01 or 2026-11-01T12:00:00Z; without it, from the beginning
+  --since TIME     7d, 24h, 30m, or a time such as 2026-11-01 or 2026-11-01T12:00 in UTC, or
+                   2026-11-01T12:00+01:00; without it, from the beginning
   --until TIME     the same; without it, until now
   --format FORMAT  table, csv or jsonl; for requests csv, jsonl or parquet
   --requests       each request instead of sums, with its steps unless as csv

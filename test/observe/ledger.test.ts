@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { realWorld, type World } from '../../src/base/world.ts';
 import { csvLine, exactDollars } from '../../src/commands/costs.ts';
 import { timeOf } from '../../src/commands/time.ts';
@@ -247,6 +247,14 @@ test('dollars are exact, times are read, and cells can’t be formulas', () => {
   expect(exactDollars(-5n)).toBe('-0.000000005');
   expect(timeOf('--since', '2h', 10_000_000)).toBe(10_000_000 - 7_200_000);
   expect(timeOf('--since', '2026-11-01', 0)).toBe(Date.UTC(2026, 10, 1));
-  expect(() => timeOf('--since', 'soon', 0)).toThrow(/--since must be like 7d/);
+  // As days are: not by the clock of the machine that asks.
+  for (const zone of ['America/New_York', 'Asia/Kolkata']) {
+    vi.stubEnv('TZ', zone);
+    for (const text of ['2026-11-01T12:30', '2026-11-01 12:30:00', '2026-11-01T14:30:00+02:00'])
+      expect(timeOf('--since', text, 0)).toBe(Date.UTC(2026, 10, 1, 12, 30));
+  }
+  vi.unstubAllEnvs();
+  for (const text of ['soon', '2026-02-30', '2026-11-01T25:00', '2026-11-01 noon'])
+    expect(() => timeOf('--since', text, 0)).toThrow(/--since must be like 7d/);
   expect(csvLine(['a', '-5.5', '=cmd()', 'x"y,z'])).toBe('a,-5.5,\'=cmd(),"x""y,z"\n');
 });
