@@ -24,6 +24,8 @@ test('item 15: what the example writes has a place in the manifest that may be w
     ({ mountPath }: { mountPath: string }) => mountPath === dirname(path),
   );
   expect(mount.readOnly).toBeUndefined();
+  // `sidegate costs --from` gathers records in the folder for temporary files.
+  expect(container.env).toContainEqual({ name: 'TMPDIR', value: mount.mountPath });
   const volume = pod.volumes.find(({ name }: { name: string }) => name === mount.name);
   expect(volume.emptyDir).toBeDefined();
   expect([container.securityContext.readOnlyRootFilesystem, pod.securityContext.runAsNonRoot]).toEqual([
