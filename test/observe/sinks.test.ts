@@ -21,6 +21,7 @@ import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/r
 import { observe } from '../../src/observe/settings.ts';
 import { openOutbox } from '../../src/observe/sinks/outbox.ts';
 import { withoutZero } from '../../src/observe/sinks/postgres.ts';
+import { readRedis } from '../../src/observe/sinks/redis.ts';
 import { openSinks, type Sinks } from '../../src/observe/sinks/sinks.ts';
 import { signature } from '../../src/observe/sinks/webhook.ts';
 import { startRedis } from '../support/redis.ts';
@@ -115,16 +116,28 @@ test('user and password of a webhook’s URL are its credential, and no log says
   expect(problems).toEqual([]);
 });
 
-test('a webhook that can’t be reached is reported with the reason, without its URL', async () => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  const url = `http://ann:secret@127.0.0.1:${port}/records`;
-  const { ledger, problems } = start(join(folder(), 'l.db'), { webhook: { url, secret: 's' } });
-  ledger.add(recordOf('r1'), 1);
-  await eventually(() => expect(problems).toEqual([['webhook', `connect ECONNREFUSED 127.0.0.1:${port}`]]));
-});
+test.each(['webhook', 'redis'])(
+  'a %s that can’t be reached is reported with the reason, without its URL',
+  async (kind) => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    const at = `ann:secret@127.0.0.1:${port}`;
+    const sinks = {
+      webhook: { webhook: { url: `http://${at}/records`, secret: 's' } },
+      redis: { redis: { url: `redis://${at}` } },
+    };
+    const { ledger, problems } = start(join(folder(), 'l.db'), sinks[kind as keyof typeof sinks]);
+    ledger.add(recordOf('r1'), 1);
+    await eventually(() => expect(problems).toEqual([[kind, `connect ECONNREFUSED 127.0.0.1:${port}`]]));
+    if (kind !== 'redis') return;
+    const source = await readRedis({ url: sinks.redis.redis.url, key: 'records', recordsMax: 1000 });
+    const reading = source.rows({ fromMs: 0, toMs: 1 })[Symbol.asyncIterator]().next();
+    await expect(reading).rejects.toThrow('ECONNREFUSED');
+    await source.close();
+  },
+);
 
 test('a webhook gets every record, signed; while it refuses, they wait in the ledger', async () => {
   const hook = await startHook();

@@ -11,6 +11,10 @@ const field = 'record';
 /** Entries read at a time. */
 const readMax = 1000;
 
+/** Why a client has no connection: its commands only say that they have none. */
+const lost = new WeakMap<Redis, Error>();
+const reasonOf = (client: Redis, thrown: unknown): unknown => lost.get(client) ?? thrown;
+
 /** Connects on first use; a command fails within the time that sending may take. */
 function connect({ url }: Settings): Redis {
   const client = new Redis(url, {
@@ -21,7 +25,7 @@ function connect({ url }: Settings): Redis {
     retryStrategy: () => null,
   });
   // Reported by the command that fails.
-  client.on('error', () => {});
+  client.on('error', (cause) => lost.set(client, cause));
   return client;
 }
 
@@ -36,7 +40,7 @@ export async function openRedis(settings: Settings): Promise<Sink> {
       const pipeline = client.pipeline();
       for (const row of rows) pipeline.xadd(key, 'MAXLEN', '~', recordsMax, '*', field, JSON.stringify(row));
       const results = await pipeline.exec();
-      for (const [failure] of results ?? []) if (failure !== null) throw failure;
+      for (const [failure] of results ?? []) if (failure !== null) throw reasonOf(client, failure);
     },
     async close() {
       client.disconnect();
@@ -58,7 +62,9 @@ export async function readRedis(settings: Settings): Promise<SinkSource> {
     async *rows(span: Span) {
       let next = '-';
       for (;;) {
-        const entries = await client.xrange(settings.key, next, '+', 'COUNT', readMax);
+        const entries = await client
+          .xrange(settings.key, next, '+', 'COUNT', readMax)
+          .catch((thrown: unknown) => Promise.reject(reasonOf(client, thrown)));
         for (const [, values] of entries) {
           const row = recordIn(values[values.indexOf(field) + 1]);
           const endedMs = Number(row?.ended_ms);
