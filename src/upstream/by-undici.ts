@@ -3,6 +3,7 @@
  * of memory. Its parts are imported one by one: all of it also loads fetch, WebSocket and caches, 14 MB.
  */
 import type { IncomingHttpHeaders } from 'node:http';
+import { type ClientHttp2Stream, constants } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
@@ -49,6 +50,7 @@ export function openUndici(
     const client = targets.at(-1);
     onConnect(isPlain(client));
     passOverContinue(client);
+    cancelStreams(client);
   });
   return {
     send(request, handler) {
@@ -57,7 +59,10 @@ export function openUndici(
     },
     sendAlone(over, request, handler) {
       const client = new Client(origin, options(over === null ? open : giveOnce(over)));
-      client.on('connect', () => passOverContinue(client));
+      client.on('connect', () => {
+        passOverContinue(client);
+        cancelStreams(client);
+      });
       client.dispatch(request as Dispatcher.DispatchOptions, handler);
       void client.close().catch(() => {});
     },
@@ -150,5 +155,27 @@ function passOverContinue(client: unknown): void {
   const { onHeadersComplete } = shared;
   shared.onHeadersComplete = function (status, ...rest) {
     return onHeadersComplete.call(this, status === 100 ? 102 : status, ...rest);
+  };
+}
+
+interface Streams {
+  request(...given: unknown[]): ClientHttp2Stream;
+}
+
+/**
+ * Makes streams of HTTP/2 that are given up end with the code `CANCEL`. undici ends them with none, for which Node waits
+ * until all of the request is sent, and destroys them at once: as long as the provider doesn't take the rest, Node's event
+ * loop then never goes on, or an error that nobody listens for ends the process (Node 24.21, undici 8.12.4).
+ */
+function cancelStreams(client: unknown): void {
+  const { [symbols.kHTTP2Session]: session } = client as Record<symbol, Streams | null | undefined>;
+  // HTTP/1.1 has none.
+  if (session === undefined || session === null) return;
+  const { request } = session;
+  session.request = (...given) => {
+    const stream = request.apply(session, given);
+    const { close } = stream;
+    stream.close = (code = constants.NGHTTP2_CANCEL, done) => close.call(stream, code, done);
+    return stream;
   };
 }

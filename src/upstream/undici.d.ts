@@ -10,6 +10,11 @@ declare module 'undici/lib/dispatcher/client.js' {
 }
 
 declare module 'undici/lib/core/symbols.js' {
-  const symbols: { readonly kHTTPContext: symbol; readonly kParser: symbol; readonly kSocket: symbol };
+  const symbols: {
+    readonly kHTTPContext: symbol;
+    readonly kHTTP2Session: symbol;
+    readonly kParser: symbol;
+    readonly kSocket: symbol;
+  };
   export default symbols;
 }

@@ -4,13 +4,14 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import { createSecureServer } from 'node:http2';
+import { constants, createSecureServer } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Connections, openConnections } from '../../src/upstream/connect.ts';
+import type { ReplyHandler, Sending } from '../../src/upstream/sending.ts';
 import { eventually } from '../support/until.ts';
 
 /** Sends a request; resolves when its reply has ended, with the error it failed with. */
@@ -27,6 +28,14 @@ const ask = (connections: Connections): Promise<Error | null> =>
       },
     );
   });
+
+const unheard: ReplyHandler = {
+  onRequestStart() {},
+  onResponseStart() {},
+  onResponseData() {},
+  onResponseEnd() {},
+  onResponseError() {},
+};
 
 const askAtOnce = (connections: Connections, count: number): Promise<(Error | null)[]> =>
   Promise.all(Array.from({ length: count }, () => ask(connections)));
@@ -250,6 +259,41 @@ describe('over TLS', () => {
     expect(await ask(connections)).toBeNull();
     for (let i = 0; i < 3; i++) expect(await askAtOnce(connections, 3)).toEqual([null, null, null]);
     expect(count()).toBe(1);
+  });
+
+  test('a request over HTTP/2 that is given up is cancelled, and others go on, though it was not sent to its end', async () => {
+    const codes: unknown[] = [];
+    const server = createSecureServer(pair);
+    let begun = 0;
+    server.on('stream', (stream, { ':path': path }) => {
+      if (path === '/') {
+        stream.resume().respond({ ':status': 200 });
+        return void stream.end('{}');
+      }
+      begun += 1;
+      stream.on('error', () => {}).on('close', () => codes.push(stream.rstCode));
+    });
+    const { connections } = await open(server as unknown as Server, 'https');
+    expect(await ask(connections)).toBeNull();
+    // Of the longer one, the provider takes no more than it allows for.
+    for (const [at, bytes] of [2, 1_000_000].entries()) {
+      let sending: Sending | null = null;
+      connections.dispatch(
+        { path: '/slow', method: 'POST', headers: [], body: Buffer.alloc(bytes, 'a') },
+        {
+          ...unheard,
+          onRequestStart(sent) {
+            sending = sent;
+          },
+        },
+      );
+      await eventually(() => expect(begun).toBe(at + 1));
+      (sending as Sending | null)?.abort(new Error('given up'));
+      await eventually(() => expect(codes.length).toBe(at + 1));
+      expect(codes).toEqual(Array(at + 1).fill(constants.NGHTTP2_CANCEL));
+      expect(await ask(connections)).toBeNull();
+    }
+    expect(connections.size).toBe(1);
   });
 
   test('requests beyond what a connection of HTTP/2 takes get another one at once', async () => {
