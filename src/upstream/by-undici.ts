@@ -3,7 +3,7 @@
  * of memory. Its parts are imported one by one: all of it also loads fetch, WebSocket and caches, 14 MB.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import { type ClientHttp2Stream, constants } from 'node:http2';
+import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
@@ -12,7 +12,7 @@ import Client from 'undici/lib/dispatcher/client.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
 import type { Opened } from './open-socket.ts';
 import type { UpstreamSend } from './request-head.ts';
-import { markReused, type ReplyHandler, type Sending } from './sending.ts';
+import { closedCode, faultOf, markReused, type ReplyHandler, type Sending } from './sending.ts';
 
 /** undici's connections to one provider. */
 export interface UndiciConnections {
@@ -25,11 +25,13 @@ export interface UndiciConnections {
 }
 
 /**
+ * @param timeoutMs within which a connection of HTTP/2 must answer, or it is given up
  * @param open gives a socket to the provider
  * @param onConnect called for each shared connection, with whether it speaks HTTP/1.1
  */
 export function openUndici(
   origin: string,
+  timeoutMs: number,
   open: (done: Opened) => void,
   onConnect: (plain: boolean) => void,
 ): UndiciConnections {
@@ -43,14 +45,17 @@ export function openUndici(
   });
   // Nothing may wait in here unseen: `beginCall` keeps to `connectionsMax`.
   const pool = new Pool(origin, { ...options(open), connections: null });
+  const settle = (client: unknown): void => {
+    passOverContinue(client);
+    guardSession(client, timeoutMs);
+  };
   let opened = 0;
   const openedSoFar = (): number => opened;
   pool.on('connect', (_origin, targets) => {
     opened += 1;
     const client = targets.at(-1);
     onConnect(isPlain(client));
-    passOverContinue(client);
-    cancelStreams(client);
+    settle(client);
   });
   return {
     send(request, handler) {
@@ -59,10 +64,7 @@ export function openUndici(
     },
     sendAlone(over, request, handler) {
       const client = new Client(origin, options(over === null ? open : giveOnce(over)));
-      client.on('connect', () => {
-        passOverContinue(client);
-        cancelStreams(client);
-      });
+      client.on('connect', () => settle(client));
       client.dispatch(request as Dispatcher.DispatchOptions, handler);
       void client.close().catch(() => {});
     },
@@ -158,7 +160,8 @@ function passOverContinue(client: unknown): void {
   };
 }
 
-interface Streams {
+/** What is used of a connection of HTTP/2. */
+interface Session extends Pick<ClientHttp2Session, 'ping' | 'destroyed'> {
   request(...given: unknown[]): ClientHttp2Stream;
 }
 
@@ -166,16 +169,37 @@ interface Streams {
  * Makes streams of HTTP/2 that are given up end with the code `CANCEL`. undici ends them with none, for which Node waits
  * until all of the request is sent, and destroys them at once: as long as the provider doesn't take the rest, Node's event
  * loop then never goes on, or an error that nobody listens for ends the process (Node 24.21, undici 8.12.4).
+ *
+ * Asks then whether the connection still answers. Over HTTP/1.1 it is closed with its request; here it would carry all
+ * later ones as well, though it died without a word, or Node passed over its end, as it does if two writes fail in a turn.
  */
-function cancelStreams(client: unknown): void {
-  const { [symbols.kHTTP2Session]: session } = client as Record<symbol, Streams | null | undefined>;
+function guardSession(client: unknown, timeoutMs: number): void {
+  const { [symbols.kHTTP2Session]: session } = client as Record<symbol, Session | null | undefined>;
+  const { [symbols.kSocket]: socket } = client as Record<symbol, Socket>;
   // HTTP/1.1 has none.
   if (session === undefined || session === null) return;
   const { request } = session;
+  let asking = false;
+  const ask = (): void => {
+    if (asking || session.destroyed) return;
+    asking = true;
+    // Timers run before sockets are read: what has arrived by now must still count.
+    const late = setTimeout(() => setImmediate(giveUp), timeoutMs).unref();
+    session.ping(() => {
+      asking = false;
+      clearTimeout(late);
+    });
+  };
+  const giveUp = (): void => {
+    if (asking) socket?.destroy(faultOf(closedCode, 'the connection no longer answers'));
+  };
   session.request = (...given) => {
     const stream = request.apply(session, given);
     const { close } = stream;
-    stream.close = (code = constants.NGHTTP2_CANCEL, done) => close.call(stream, code, done);
+    stream.close = (code = constants.NGHTTP2_CANCEL, done) => {
+      close.call(stream, code, done);
+      ask();
+    };
     return stream;
   };
 }

@@ -26,7 +26,7 @@ const directly: Reach = { proxy: null, tls: undefined };
 /**
  * No connection is opened before the first request. Requests go out over HTTP/1.1 on connections of our own; over HTTP/2,
  * where they share a connection, if a provider turns out to speak that, until one of its connections doesn't.
- * @param timeoutMs for TCP and TLS
+ * @param timeoutMs for TCP and TLS, and for an answer of a connection that may be dead
  */
 export function openConnections(
   origin: string,
@@ -52,7 +52,7 @@ export function openConnections(
 
   const load = async (): Promise<UndiciConnections> => {
     const { openUndici } = await import('./by-undici.ts');
-    undici = openUndici(origin, openShared, (isPlain) => {
+    undici = openUndici(origin, timeoutMs, openShared, (isPlain) => {
       plain = isPlain;
     });
     return undici;

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { constants, createSecureServer } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as createSocketServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -294,6 +294,51 @@ describe('over TLS', () => {
       expect(await ask(connections)).toBeNull();
     }
     expect(connections.size).toBe(1);
+  });
+
+  test('a connection of HTTP/2 that died without a word is not used again once a request on it was given up', async () => {
+    const server = createSecureServer(pair, (request, response) => {
+      request.resume();
+      response.end('{}');
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    // What is between them loses what it knew of the first connection, and says nothing.
+    const between: Socket[] = [];
+    const proxy = createSocketServer((client) => {
+      const provider = connect((server.address() as AddressInfo).port, '127.0.0.1');
+      for (const socket of [client, provider]) between.push(socket.on('error', () => {}));
+      client.pipe(provider).pipe(client);
+    });
+    proxy.listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const { port } = proxy.address() as AddressInfo;
+    const connections = openConnections(`https://localhost:${port}`, 1000, () => true);
+    onTestFinished(async () => {
+      for (const socket of between) socket.destroy();
+      await connections.close().catch(() => {});
+      proxy.close();
+      server.close();
+    });
+    expect(await ask(connections)).toBeNull();
+    for (const socket of between) socket.unpipe().pause();
+    let sending: Sending | null = null;
+    connections.dispatch(
+      { path: '/', method: 'POST', headers: [], body: Buffer.from('{}') },
+      {
+        ...unheard,
+        onRequestStart(sent) {
+          sending = sent;
+        },
+      },
+    );
+    await eventually(() => expect(sending).not.toBeNull());
+    const beside = ask(connections);
+    (sending as Sending | null)?.abort(new Error('late'));
+    expect(await beside).toBeInstanceOf(Error);
+    expect(await ask(connections)).toBeNull();
+    expect(await ask(connections)).toBeNull();
+    expect(between).toHaveLength(4);
   });
 
   test('requests beyond what a connection of HTTP/2 takes get another one at once', async () => {

@@ -69,6 +69,7 @@ test('an unusual reply whose connection breaks before it is read fails its reque
   await eventually(() => expect(connection.destroyed).toBe(true));
   const undici = openUndici(
     origin,
+    5000,
     () => {},
     () => {},
   );
