@@ -39,6 +39,8 @@ export class Patience {
   cancel(): void {
     clearTimeout(this.#timer);
     if (this.#verdict !== null) clearImmediate(this.#verdict);
+    // A refresh that follows begins nothing.
+    this.#verdict = null;
   }
 
   /** Called by the timer only. */

@@ -149,3 +149,13 @@ test('cancelled it is silent, also between lateness and its verdict', () => {
   loop.pass(30);
   expect(waiting.fired()).toBe(false);
 });
+
+test('cancelled it stays silent, whatever arrives afterwards in the same turn', () => {
+  const { patience, fired } = watched(10);
+  loop.stall(15, () => {
+    patience.cancel();
+    patience.refresh();
+  });
+  loop.pass(30);
+  expect(fired()).toBe(false);
+});
