@@ -26,7 +26,9 @@ export const ownLimits = z
 /** Timeouts, retries, hedging and breakers of calls to providers. */
 export const attempt = z
   .strictObject({
-    connectTimeoutMs: ms(1, 120_000).default(5_000).meta({ description: 'TCP and TLS connect.' }),
+    connectTimeoutMs: ms(1, 120_000).default(5_000).meta({
+      description: 'TCP and TLS connect; the answer of an HTTP/2 connection on which a request was given up.',
+    }),
     firstTokenTimeoutMs: ms(1, 600_000)
       .default(60_000)
       .meta({ description: 'Time to the first content of a stream.' }),
