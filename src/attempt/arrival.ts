@@ -72,14 +72,13 @@ export interface Unpacked {
 const flush = { flush: zlib.Z_SYNC_FLUSH, finishFlush: zlib.Z_SYNC_FLUSH };
 const unpackers: Readonly<Record<string, () => ReturnType<typeof createGunzip>>> = {
   gzip: () => createGunzip(flush),
-  'x-gzip': () => createGunzip(flush),
   deflate: () => createInflate(flush),
   br: () => createBrotliDecompress({ flush: zlib.BROTLI_OPERATION_FLUSH }),
 };
 
 /** Begins to unpack a stream; null: it isn't packed; `unknown`: nobody knows how. */
 export function unpackStream(headers: IncomingHttpHeaders, to: Unpacked): Unpacking | null | 'unknown' {
-  const encoding = encodingOf(headers)?.toLowerCase() ?? null;
+  const encoding = encodingOf(headers);
   if (encoding === null) return null;
   const unpacker = Object.hasOwn(unpackers, encoding) ? unpackers[encoding]?.() : undefined;
   if (unpacker === undefined) return 'unknown';

@@ -10,10 +10,14 @@ import type { Apart, ReplyReading, WholeReading } from '../dialects/reading.ts';
 import type { CallFailure, CallResult, Terms } from './result.ts';
 import { readingOf, type TranslatedReply } from './translate-reply.ts';
 
-/** A reply's content encoding; null: none. */
+/** A reply's content encoding, in lowercase and by its usual name; null: none. */
 export const encodingOf = (headers: IncomingHttpHeaders): string | null => {
-  const encoding = headers['content-encoding'];
-  return encoding === undefined || encoding === '' || encoding === 'identity' ? null : encoding;
+  const given = headers['content-encoding'];
+  if (given === undefined) return null;
+  // A header that was sent twice has two values.
+  const encoding = String(given).toLowerCase();
+  if (encoding === '' || encoding === 'identity') return null;
+  return encoding === 'x-gzip' ? 'gzip' : encoding;
 };
 
 /** Statuses that are no answer to these requests: without content, and parts of it (RFC 9110, 15.3.6 and 15.3.7). */
