@@ -55,7 +55,8 @@ export interface Unpacking {
   end(): void;
   /** The reader is slow: no more is unpacked than is already under way. */
   pause(): void;
-  resume(): void;
+  /** False: it can't take more yet, as of `write`. */
+  resume(): boolean;
   stop(): void;
 }
 
@@ -90,7 +91,7 @@ export function unpackStream(headers: IncomingHttpHeaders, to: Unpacked): Unpack
     write: (chunk) => unpacker.write(chunk),
     end: () => void unpacker.end(),
     pause: () => void unpacker.pause(),
-    resume: () => void unpacker.resume(),
+    resume: () => !unpacker.resume().writableNeedDrain,
     stop: () => void unpacker.destroy(),
   };
 }

@@ -326,8 +326,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     this.#paused = false;
     if (this.#phase !== 'flowing') return;
     this.#timer = this.#idle();
-    this.#unpacking?.resume();
-    this.#sending?.resume();
+    if (this.#unpacking === null || this.#unpacking.resume()) this.#sending?.resume();
   }
 
   #idle(): Patience {
