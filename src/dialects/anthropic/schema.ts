@@ -9,7 +9,7 @@ import { type ChatRequest, type Notes, noteDropped, noteUnsupported, type Tool }
 import { mapSchemas } from '../json-schema.ts';
 
 /** Members for which a schema is refused. */
-const bounds = [
+const bounds = new Set([
   'minimum',
   'maximum',
   'exclusiveMinimum',
@@ -22,7 +22,7 @@ const bounds = [
   'uniqueItems',
   'minProperties',
   'maxProperties',
-];
+]);
 
 /** A schema in that subset. */
 interface EnforcedSchema {
@@ -31,6 +31,9 @@ interface EnforcedSchema {
   readonly loosened: readonly string[];
   /** It contains an object with arbitrary member names, which the subset doesn't have. */
   readonly open: boolean;
+  /** Members that may be missing, and those of several types. */
+  readonly optional: number;
+  readonly unions: number;
 }
 
 /** The most that the schemas of one request may have in all. */
@@ -47,8 +50,7 @@ export interface SchemaWriter {
 /** Creates the writer for one request; tools are no longer strict once they would exceed what it may have. */
 export function createSchemaWriter(notes: Notes): SchemaWriter {
   let used = { tools: 0, optional: 0, unions: 0 };
-  const take = (schema: Json, tools: number): boolean => {
-    const { optional, unions } = sizeOf(schema);
+  const take = ({ optional, unions }: EnforcedSchema, tools: number): boolean => {
     const sum = {
       tools: used.tools + tools,
       optional: used.optional + optional,
@@ -61,45 +63,39 @@ export function createSchemaWriter(notes: Notes): SchemaWriter {
   return {
     answer({ output, names }) {
       if (output?.kind !== 'schema') return null;
-      const { schema, open, loosened } = writeSchema(output.schema);
-      if (open) noteUnsupported(notes, names.output);
-      else for (const bound of loosened) noteDropped(notes, `${names.output}.${bound}`);
-      take(schema, 0);
-      return open ? null : schema;
+      const enforced = writeSchema(output.schema);
+      if (enforced.open) noteUnsupported(notes, names.output);
+      else for (const bound of enforced.loosened) noteDropped(notes, `${names.output}.${bound}`);
+      take(enforced, 0);
+      return enforced.open ? null : enforced.schema;
     },
     input({ parameters, strict }, at) {
       const given =
         parameters === null ? { type: 'object', properties: {} } : { type: 'object', ...parameters };
       if (strict !== true) return { schema: given, strict: false };
-      const { schema, open } = writeSchema(given);
-      if (!open && take(schema, 1)) return { schema, strict };
+      const enforced = writeSchema(given);
+      if (!enforced.open && take(enforced, 1)) return { schema: enforced.schema, strict };
       noteDropped(notes, `${at}.strict`);
       return { schema: given, strict: false };
     },
   };
 }
 
-/** Members of a schema that may be missing, and those of several types. */
-function sizeOf(schema: Json): { readonly optional: number; readonly unions: number } {
-  let [optional, unions] = [0, 0];
-  mapSchemas(schema, (each) => {
-    const { properties, required, type, anyOf } = each;
-    const needed = new Set<unknown>(Array.isArray(required) ? required : []);
-    optional += Object.keys(objectOf(properties)).filter((name) => !needed.has(name)).length;
-    if (Array.isArray(type) || Array.isArray(anyOf)) unions += 1;
-    return each;
-  });
-  return { optional, unions };
+/** How many of an object's members may be missing. */
+function optionalIn({ properties, required }: Json): number {
+  const needed = new Set<unknown>(Array.isArray(required) ? required : []);
+  return Object.keys(objectOf(properties)).filter((name) => !needed.has(name)).length;
 }
 
 function writeSchema(given: Json): EnforcedSchema {
   const loosened = new Set<string>();
   let open = false;
-  const schema = mapSchemas(given, ({ $schema: _, ...written }) => {
-    const described: Json = {};
-    for (const name of bounds) {
-      if (written[name] !== undefined) described[name] = written[name];
-      delete written[name];
+  let [optional, unions] = [0, 0];
+  const schema = mapSchemas(given, (each) => {
+    const [written, described]: [Json, Json] = [{}, {}];
+    for (const [name, value] of Object.entries(each)) {
+      if (bounds.has(name)) described[name] = value;
+      else if (name !== '$schema') written[name] = value;
     }
     if (Array.isArray(written.oneOf) && written.anyOf === undefined) {
       written.anyOf = written.oneOf;
@@ -126,9 +122,11 @@ function writeSchema(given: Json): EnforcedSchema {
         open = true;
       written.additionalProperties = false;
     }
+    optional += optionalIn(written);
+    if (Array.isArray(written.type) || Array.isArray(written.anyOf)) unions += 1;
     return written;
   });
-  return { schema, loosened: [...loosened], open };
+  return { schema, loosened: [...loosened], open, optional, unions };
 }
 
 const isObjects = ({ type, properties }: Json): boolean =>
