@@ -6,7 +6,7 @@ import { placeOf } from './base/place.ts';
 import { realWorld } from './base/world.ts';
 import type { CatalogModelConfig } from './catalog/settings.ts';
 import { configPath, configPathText } from './commands/config-file.ts';
-import type { Shell } from './commands/shell.ts';
+import { type Shell, UsageError } from './commands/shell.ts';
 import { needingRestart } from './config/changed.ts';
 import type { Config } from './config/schema.ts';
 import type { LogSink } from './observe/log.ts';
@@ -88,7 +88,8 @@ export async function runCli(args: readonly string[], shell: Shell): Promise<num
 }
 
 const isUsage = (cause: unknown): boolean =>
-  cause instanceof Error && 'code' in cause && String(cause.code).startsWith('ERR_PARSE_ARGS');
+  cause instanceof UsageError ||
+  (cause instanceof Error && 'code' in cause && String(cause.code).startsWith('ERR_PARSE_ARGS'));
 
 function explain(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);

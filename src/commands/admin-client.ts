@@ -1,5 +1,5 @@
 /** Requests of commands to the admin port of a running sidecar. */
-import type { Shell } from './shell.ts';
+import { type Shell, UsageError } from './shell.ts';
 
 const timeoutMs = 10_000;
 
@@ -11,7 +11,7 @@ export function adminClient(url: string, { env }: Shell): AskAdmin {
   const token = env.SIDEGATE_ADMIN_TOKEN ?? '';
   if (token === '') throw new Error('set SIDEGATE_ADMIN_TOKEN to the admin token of that sidecar.');
   if (!/^https?:\/\//.test(url) || !URL.canParse(url))
-    throw new Error('--admin must be a URL such as http://127.0.0.1:4101.');
+    throw new UsageError('--admin must be a URL such as http://127.0.0.1:4101.');
   return async (method, path, body) => {
     const answer = await fetch(new URL(path, url), {
       method,

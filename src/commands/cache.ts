@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import type { PlaceView } from '../cache/places.ts';
 import { adminClient } from './admin-client.ts';
-import type { Shell } from './shell.ts';
+import { type Shell, UsageError } from './shell.ts';
 import { table } from './table.ts';
 import { spanMs } from './time.ts';
 
@@ -55,7 +55,8 @@ export async function cacheCommand(args: string[], shell: Shell): Promise<number
 
 function secondsOf(span: string): number {
   const ms = spanMs(span);
-  if (ms === null) throw new Error(`--older-than must be like 30m, 24h or 7d, not ${JSON.stringify(span)}.`);
+  if (ms === null)
+    throw new UsageError(`--older-than must be like 30m, 24h or 7d, not ${JSON.stringify(span)}.`);
   return ms / 1000;
 }
 

@@ -15,7 +15,7 @@ import { type CostRow, type Dimension, dimensions } from '../observe/ledger/sums
 import { gather } from '../observe/sinks/gather.ts';
 import { openSource, readableKinds, type SinkKind } from '../observe/sinks/kinds.ts';
 import { configOrThrow, configPath, configPathText } from './config-file.ts';
-import type { Shell } from './shell.ts';
+import { type Shell, UsageError } from './shell.ts';
 import { columnWidths } from './table.ts';
 import { timeOf } from './time.ts';
 
@@ -69,7 +69,7 @@ export async function costs(args: string[], shell: Shell): Promise<number> {
   const by = (values.by ?? '').split(',').filter((name) => name !== '');
   const unknown = by.find((name) => !Object.hasOwn(dimensions, name));
   if (unknown !== undefined)
-    throw new Error(`--by ${unknown} is not known. Use one of ${Object.keys(dimensions).join(', ')}.`);
+    throw new UsageError(`--by ${unknown} is not known. Use one of ${Object.keys(dimensions).join(', ')}.`);
   const format = formatOf(values.format, values.requests === true, values.out);
   const nowMs = Date.now();
   const span = {
@@ -122,7 +122,7 @@ async function openWhere(
   const { sinks } = (await configured(config, shell)).observe;
   const source = readableKinds.includes(from as SinkKind) ? await openSource(from as SinkKind, sinks) : null;
   if (source === null)
-    throw new Error(
+    throw new UsageError(
       `--from must be one of ${readableKinds.join(', ')}, and the configuration must have that sink.`,
     );
   const folder = mkdtempSync(join(tmpdir(), 'sidegate-costs-'));
@@ -146,10 +146,12 @@ async function openWhere(
 
 function formatOf(given: string | undefined, requests: boolean, out: string | undefined): Format {
   const format = given ?? (requests ? 'jsonl' : 'table');
-  if (!formats.includes(format as Format)) throw new Error(`--format must be one of ${formats.join(', ')}.`);
-  if (requests && format === 'table') throw new Error('--requests can be written as csv, jsonl or parquet.');
-  if (!requests && format === 'parquet') throw new Error('--format parquet needs --requests.');
-  if (format === 'parquet' && out === undefined) throw new Error('--format parquet needs --out FILE.');
+  if (!formats.includes(format as Format))
+    throw new UsageError(`--format must be one of ${formats.join(', ')}.`);
+  if (requests && format === 'table')
+    throw new UsageError('--requests can be written as csv, jsonl or parquet.');
+  if (!requests && format === 'parquet') throw new UsageError('--format parquet needs --requests.');
+  if (format === 'parquet' && out === undefined) throw new UsageError('--format parquet needs --out FILE.');
   return format as Format;
 }
 

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { type Config, configSchema } from '../config/schema.ts';
 import { isPattern, type Preset, presets } from '../dialects/presets.ts';
 import type { Sidecar } from '../sidecar/sidecar.ts';
+import { UsageError } from './shell.ts';
 
 const pace = { ttftMs: 150, tokensPerSecond: 80 };
 /** Invented as the answers are, so that costs and a budget are to be seen. */
@@ -77,7 +78,7 @@ export function demoConfig(env: Env, port?: string): Config {
     routes: [...simulatedRoutes, ...real.flatMap(([name, { models }]) => realRoutes(name, models))],
   });
   if (!parsed.success)
-    throw new Error(`--port must be a number from 0 to 65534, not ${JSON.stringify(port)}.`);
+    throw new UsageError(`--port must be a number from 0 to 65534, not ${JSON.stringify(port)}.`);
   return parsed.data;
 }
 

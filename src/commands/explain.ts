@@ -8,7 +8,7 @@ import { endpointsByPath, geminiEndpoint } from '../listen/endpoints.ts';
 import { adminClient } from './admin-client.ts';
 import { configPath } from './config-file.ts';
 import { explain, explanationText } from './explanation.ts';
-import type { Shell } from './shell.ts';
+import { type Shell, UsageError } from './shell.ts';
 
 /** Runs `sidegate explain`; returns the exit code. */
 export async function explainCommand(args: string[], shell: Shell): Promise<number> {
@@ -32,8 +32,18 @@ export async function explainCommand(args: string[], shell: Shell): Promise<numb
     shell.printError(`Pass one file with a request's body, and --path with one of ${paths.join(', ')}.\n`);
     return 2;
   }
+  const headers = Object.fromEntries(
+    values.header.map((line) => {
+      const [name = '', ...value] = line.split(':');
+      if (value.length === 0)
+        throw new UsageError(`--header must be like "name: value", not ${JSON.stringify(line)}.`);
+      return [name.trim().toLowerCase(), value.join(':').trim()];
+    }),
+  );
   if (values.admin !== undefined && values.header.length > 0)
-    throw new Error('--header has no effect with --admin: the running sidecar gets the body and the key.');
+    throw new UsageError(
+      '--header has no effect with --admin: the running sidecar gets the body and the key.',
+    );
   if (values.admin !== undefined) {
     // What a running sidecar says: caller, route, targets with breakers and keys, limits. No provider is asked.
     const order = { path: urlPath, key: values.key, body: readFileSync(file, 'utf8') };
@@ -49,12 +59,6 @@ export async function explainCommand(args: string[], shell: Shell): Promise<numb
     shell.printError(`${formatFaults(path, faults)}\n`);
     return 1;
   }
-  const headers = Object.fromEntries(
-    values.header.map((line) => {
-      const [name = '', ...value] = line.split(':');
-      return [name.trim().toLowerCase(), value.join(':').trim()];
-    }),
-  );
   const found = explain(
     loaded.config,
     { body: readFileSync(file), endpoint, path: urlPath, headers },

@@ -1,4 +1,4 @@
-/** The type of a command's access to the process that runs it. */
+/** A command's access to the process that runs it, and what a wrong call of it throws. */
 
 /** A command's access to the process: environment, output, signals. */
 export interface Shell {
@@ -9,3 +9,6 @@ export interface Shell {
   readonly terminal: boolean;
   onSignal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', handler: () => void): void;
 }
+
+/** A command was called in a way that it doesn't know: exit code 2, as for an unknown option. */
+export class UsageError extends Error {}

@@ -1,4 +1,5 @@
 /** Times and spans as commands take them. */
+import { UsageError } from './shell.ts';
 
 const unitsMs: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 
@@ -18,7 +19,7 @@ export function timeOf(option: string, text: string, nowMs: number): number {
   const [, day = '', time = '00:00', zone = 'Z'] = moment.exec(text) ?? [];
   const atMs = isDay(day) ? Date.parse(`${day}T${time}${zone}`) : Number.NaN;
   if (Number.isNaN(atMs))
-    throw new Error(`${option} must be like 7d, 24h, 30m or 2026-11-01, not ${JSON.stringify(text)}.`);
+    throw new UsageError(`${option} must be like 7d, 24h, 30m or 2026-11-01, not ${JSON.stringify(text)}.`);
   return atMs;
 }
 
