@@ -350,6 +350,6 @@ describe('administrators', () => {
     expect((await command('--older-than', '0m')).code).toBe(0);
     expect(await ask(other)).toBe('sidegate; fwd=uri-miss');
     const wrong = await command('--older-than', 'yesterday');
-    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('like 30m, 24h or 7d')]);
+    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('like 30m, 24h or 7d')]);
   });
 });
