@@ -1,26 +1,13 @@
 /** Turns that another provider answered, sent on to one that would refuse them as they came. */
 import { describe, expect, test } from 'vitest';
-import { work as free } from '../../src/attempt/own.ts';
-import { presets } from '../../src/dialects/presets.ts';
-import { nativeEndpoint } from '../../src/native/inspect.ts';
 import { startChain } from '../support/chain.ts';
 import { anthropicWire, openaiWire } from '../support/replies.ts';
 import { answers } from '../support/upstream.ts';
-import { type Json, translated } from './field.ts';
-
-const quirksOf = (preset: string) => ({ quirks: presets[preset]?.quirks ?? {} });
+import { type Json, passed, quirksOf, translated } from './field.ts';
 
 /** The messages as they are sent within OpenAI's dialect; null: byte for byte as they came. */
-function passed(preset: string, messages: readonly Json[]): readonly Json[] | null {
-  const order = {
-    dialect: 'openai',
-    isClaude: false,
-    turns: presets[preset]?.quirks.turns,
-    inspectedAs: nativeEndpoint.Chat,
-  } as const;
-  const { body } = free(Buffer.from(JSON.stringify({ model: 'm', messages })), order);
-  return body === null ? null : (JSON.parse(body.toString()) as { messages: Json[] }).messages;
-}
+const messagesPassed = (preset: string, messages: readonly Json[]): unknown =>
+  passed(preset, { model: 'm', messages }).body?.messages ?? null;
 
 const user = { role: 'user', content: 'Hi' };
 const call = { id: 'c1', type: 'function', function: { name: 'look', arguments: '{}' } };
@@ -38,8 +25,8 @@ describe.each(['groq', 'cerebras'])('members of turns that %s refuses', (preset)
   };
 
   test('are left out, and its own reasoning stays', () => {
-    expect(passed(preset, [user, given])).toEqual([user, said]);
-    expect(passed(preset, [user, { ...said, reasoning: 'Hm.' }])).toBeNull();
+    expect(messagesPassed(preset, [user, given])).toEqual([user, said]);
+    expect(messagesPassed(preset, [user, { ...said, reasoning: 'Hm.' }])).toBeNull();
   });
 });
 
@@ -49,7 +36,7 @@ describe.each(['deepseek', 'moonshot'])('%s demands the reasoning of a conversat
   const unknown = { reasoning_content: ' ' };
 
   test('which another model’s turns don’t have', () => {
-    expect(passed(preset, [user, called, result, { ...said, reasoning_content: '' }, user])).toEqual([
+    expect(messagesPassed(preset, [user, called, result, { ...said, reasoning_content: '' }, user])).toEqual([
       user,
       { ...called, ...unknown },
       result,
@@ -72,8 +59,10 @@ describe.each(['deepseek', 'moonshot'])('%s demands the reasoning of a conversat
 
   test('what has it, or calls nothing, passes byte for byte', () => {
     const thought = { reasoning_content: 'He said "assistant".' };
-    expect(passed(preset, [user, { ...called, ...thought }, result, { ...said, ...thought }])).toBeNull();
-    expect(passed(preset, [user, said, user])).toBeNull();
+    expect(
+      messagesPassed(preset, [user, { ...called, ...thought }, result, { ...said, ...thought }]),
+    ).toBeNull();
+    expect(messagesPassed(preset, [user, said, user])).toBeNull();
   });
 });
 

@@ -1,15 +1,12 @@
 /** "OpenAI-compatible" is not OpenAI: what other servers demand of requests. The names are the numbers of the reports. */
 import { describe, expect, test } from 'vitest';
-import { work as free } from '../../src/attempt/own.ts';
 import { presets } from '../../src/dialects/presets.ts';
-import { nativeEndpoint } from '../../src/native/inspect.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
 import { startChain } from '../support/chain.ts';
 import { anthropicWire } from '../support/replies.ts';
 import { answers } from '../support/upstream.ts';
-import { type Json, streamed, translated, whole } from './field.ts';
+import { type Json, passed, quirksOf, streamed, translated, whole } from './field.ts';
 
-const quirksOf = (preset: string) => ({ quirks: presets[preset]?.quirks ?? {} });
 const look = { type: 'tool_use', id: 'toolu_01A09q90qw90lq917835lq9', name: 'look', input: {} };
 const seen = (content: unknown) => ({ type: 'tool_result', tool_use_id: look.id, content });
 const turn = (...before: Json[]) => [
@@ -18,18 +15,6 @@ const turn = (...before: Json[]) => [
   { role: 'user', content: [seen('ok')] },
 ];
 const messagesOf = (body: Json) => body.messages as (Json & { tool_calls: Json[] })[];
-/** A body as it is sent within OpenAI's dialect. */
-function passed(preset: string, body: Json) {
-  const order = {
-    dialect: 'openai',
-    isClaude: false,
-    turns: presets[preset]?.quirks.turns,
-    inspectedAs: nativeEndpoint.Chat,
-  } as const;
-  const given = Buffer.from(JSON.stringify(body));
-  const { body: freed, value } = free(given, order);
-  return { body: freed === null ? null : (JSON.parse(freed.toString()) as Json), ...value };
-}
 
 describe('Mistral', () => {
   const nine = /^[a-zA-Z0-9]{9}$/;

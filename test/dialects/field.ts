@@ -1,11 +1,14 @@
 /** Helpers for tests of faults that were seen in the field: requests and replies translated between two dialects. */
+import { work as free } from '../../src/attempt/own.ts';
 import { createNotes } from '../../src/dialects/chat.ts';
 import type { ReplyContext } from '../../src/dialects/chat-reply.ts';
 import { dialects } from '../../src/dialects/index.ts';
+import { presets } from '../../src/dialects/presets.ts';
 import { translatedReading } from '../../src/dialects/read-reply.ts';
 import { writeCall } from '../../src/dialects/translate.ts';
 import type { Destination } from '../../src/dialects/wire.ts';
 import type { DialectName } from '../../src/exchange/dialects.ts';
+import { nativeEndpoint } from '../../src/native/inspect.ts';
 import { context, deliverStream, destinationFor, providerOf } from './fixtures.ts';
 
 /** A JSON object. */
@@ -67,4 +70,20 @@ export function streamed(
     .filter((line) => line.startsWith('data: {'))
     .map((line) => JSON.parse(line.slice(6)) as Json);
   return { received, text, facts: facts as Json };
+}
+
+/** What a preset's provider reads otherwise, as part of a destination. */
+export const quirksOf = (preset: string) => ({ quirks: presets[preset]?.quirks ?? {} });
+
+/** A body as it is sent within OpenAI's dialect. */
+export function passed(preset: string, body: Json) {
+  const order = {
+    dialect: 'openai',
+    isClaude: false,
+    turns: presets[preset]?.quirks.turns,
+    inspectedAs: nativeEndpoint.Chat,
+  } as const;
+  const given = Buffer.from(JSON.stringify(body));
+  const { body: freed, value } = free(given, order);
+  return { body: freed === null ? null : (JSON.parse(freed.toString()) as Json), ...value };
 }
