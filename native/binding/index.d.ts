@@ -330,8 +330,8 @@ export declare enum Finish {
  * `key`: of the HMAC over the body that leaves.
  * `regs`: at least `bodySize.INSPECT_HEAD` registers, and `bodySize.VALUE` for each distinct value that may be found;
  * see `BodyRegister`.
- * `digests`: 64 bytes, written only when the status is `Fine`: SHA-256 of the body, then HMAC-SHA-256 of
- * the SHA-256 of the body that leaves.
+ * `digests`: 64 bytes, written only when the status is `Fine`: a digest of the body, then HMAC-SHA-256 of
+ * that of the body that leaves.
  *
  * Returns the edited body if something was replaced. Throws on an unknown endpoint, a recognised value without a kind,
  * or arrays that are too short.
@@ -601,7 +601,7 @@ export interface PromptTexts {
 }
 
 /**
- * `digest`, 32 bytes, gets the SHA-256 of all of a body but the question that stands from `start` to `end`.
+ * `digest`, 32 bytes, gets a digest of all of a body but the question that stands from `start` to `end`.
  *
  * Throws if it doesn't stand in the body, or on an array that is too short.
  */

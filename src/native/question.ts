@@ -5,7 +5,7 @@ import { textCharsMax } from './search.ts';
 /** The last text of the last message, if that is the user's. */
 export interface Question {
   readonly text: string;
-  /** SHA-256 of all of the body but this text, hex. */
+  /** A digest of all of the body but this text, hex. */
   readonly rest: string;
 }
 

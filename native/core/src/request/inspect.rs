@@ -7,7 +7,7 @@ use crate::pii::scrub::{Scrubbed, Scrubber};
 use crate::request::endpoint::Endpoint;
 use crate::request::facts::{Facts, Verdict};
 use crate::request::inspector::Inspector;
-use crate::shared::digest::{hmac_sha256, sha256};
+use crate::shared::digest::{digest_of, hmac_sha256};
 use crate::tier::classify::Gatherer;
 use crate::tier::features::Features;
 
@@ -20,7 +20,7 @@ pub struct Inspection {
     pub facts: Facts,
     /// The personal data in it, and the body without.
     pub scrubbed: Scrubbed,
-    /// SHA-256 of the original body, then HMAC-SHA-256 of the SHA-256 of the body that leaves.
+    /// A digest of the original body, then HMAC-SHA-256 of that of the body that leaves.
     pub digests: [[u8; 32]; 2],
 }
 
@@ -62,9 +62,9 @@ pub fn inspect(
 ) -> Inspection {
     match examine(body, endpoint, policy, scope, recognised, classify, values_max) {
         Ok((facts, scrubbed)) => {
-            let plain = sha256(body);
+            let plain = digest_of(&[body]);
             // Keyed over the digest: hashing a long body a second time would cost as much as all else together.
-            let leaving = scrubbed.body.as_deref().map_or(plain, sha256);
+            let leaving = scrubbed.body.as_deref().map_or(plain, |body| digest_of(&[body]));
             let digests = [plain, hmac_sha256(key, &leaving)];
             Inspection { verdict: Verdict::Fine, facts, scrubbed, digests }
         }

@@ -4,7 +4,7 @@ use crate::json::field_names::Key;
 use crate::json::walker::Text;
 use crate::request::endpoint::Endpoint;
 use crate::request::place::Place;
-use crate::shared::digest::sha256_of;
+use crate::shared::digest::digest_of;
 
 /// Depth of the members of a message: in the document, the list of messages, the message.
 const MESSAGE_DEPTH: usize = 3;
@@ -54,9 +54,9 @@ impl Asking {
     }
 }
 
-/// SHA-256 of all of `body` but the question between `start` and `end`, and of where it stands. `None`: it doesn't stand
+/// A digest of all of `body` but the question between `start` and `end`, and of where it stands. `None`: it doesn't stand
 /// there.
 pub fn rest(body: &[u8], start: usize, end: usize) -> Option<[u8; 32]> {
     let (before, after) = (body.get(..start)?, body.get(end..)?);
-    (start <= end).then(|| sha256_of(&[before, &(start as u64).to_le_bytes(), after]))
+    (start <= end).then(|| digest_of(&[before, &(start as u64).to_le_bytes(), after]))
 }
