@@ -126,8 +126,7 @@ function ask(
   if (key === null) throw new Error('the cache is off');
   const exact = cache.get(key, place, at);
   if (exact !== null) return { level: 'exact', right: exact.body.toString() === right };
-  const asked = cache.ask(key, exchange, request, place);
-  const hit = asked === null ? null : cache.near(asked, exchange, at).hit;
+  const { hit, asked } = cache.near(key, exchange, request, place, at);
   if (hit !== null) return { level: hit.level, right: hit.reply.body.toString() === right };
   const reply = { status: 200, contentType: 'application/json', body: Buffer.from(right), stream: false };
   const answered = { key, place, askedMs: at, tags: [], asked };

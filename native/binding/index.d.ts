@@ -744,6 +744,13 @@ export declare function searchFill(id: number, records: Uint8Array): boolean
 export declare function searchFind(id: number, bytes: Uint8Array, scopeLength: number, textLength: number, out: Float64Array, unsure: boolean, vector?: Float32Array | undefined | null): number
 
 /**
+ * Whether a question is stored under a number.
+ *
+ * Throws on an unknown id, and unless `entry` is a safe integer from 0.
+ */
+export declare function searchHas(id: number, entry: number): boolean
+
+/**
  * Stores a question of an owner under the caller's number for its reply. `bytes`: the scope, then the question. `vector`: of
  * another embedder, otherwise the built-in one is asked. False, and nothing stored: see `Index::insert`.
  *

@@ -14,7 +14,14 @@ import { store } from '../native/store.ts';
 import type { NotedReply, StoreBounds } from '../store/replies.ts';
 import { agree, comparedBytesMax, spokenText } from './agree.ts';
 import type { Embedder, QuestionVector } from './embedder.ts';
-import { type CacheKey, cacheControl, type QuestionScope, questionScope, scopeAgain } from './key.ts';
+import {
+  type CacheKey,
+  cacheControl,
+  keyAgain,
+  type QuestionScope,
+  questionScope,
+  scopeAgain,
+} from './key.ts';
 import { normalForm } from './normal.ts';
 import { isUsed, type Place, type Places } from './places.ts';
 import type { CacheSettings } from './settings.ts';
@@ -23,6 +30,8 @@ import type { Verifier } from './verifier.ts';
 
 /** A question that may be answered by the reply to another one. */
 export interface Asked {
+  /** Of its request. */
+  readonly key: CacheKey;
   readonly scope: QuestionScope;
   readonly text: string;
   readonly normal: string;
@@ -94,6 +103,11 @@ export interface ExactLevel {
 
 /** The levels beyond the exact one. */
 export interface AlikeLevels {
+  /**
+   * What was decided on the same request before, without reading its question; null: nothing that still holds.
+   * @param nowMs monotonic ms
+   */
+  again(key: CacheKey, exchange: Exchange, request: ModelRequest, place: Place, nowMs: number): Near | null;
   /** Null: only the exact level applies. */
   ask(key: CacheKey, exchange: Exchange, request: ModelRequest, place: Place): Asked | null;
   /** @param nowMs monotonic ms */
@@ -114,7 +128,8 @@ export interface AlikeLevels {
   readonly bytes: number;
 }
 
-const nothing: Near = { hit: null, judging: null, later: null };
+/** Nothing that answers it. */
+export const nothing: Near = { hit: null, judging: null, later: null };
 const empty = Buffer.alloc(0);
 
 /** Candidates looked at for one question. */
@@ -133,11 +148,14 @@ const boundsOf = (config: CacheSettings): StoreBounds => ({
 /** The number of a reply's question in the index: the same one whenever that reply is stored. */
 const entryOf = (key: CacheKey): number => hash('sha256', key, 'buffer').readUIntBE(0, 6);
 
+/** Two numbers stand behind the key of what was found for a request: its entry, and the similarity. */
+const decidedBytes = 16;
+
 const ofEntry = (entry: number): string => `entry ${entry}`;
 const ofNormal = ({ scope, normal }: Asked): string => `${scope}\0${normal}`;
 
 /** Whether the client takes a reply of this age. */
-const isYoung = ({ askedMs }: NotedReply, { maxAgeMs }: Asked, nowMs: number): boolean =>
+const isYoung = ({ askedMs }: NotedReply, maxAgeMs: number, nowMs: number): boolean =>
   nowMs - askedMs <= maxAgeMs;
 
 /** What becomes of a reply that would be served. */
@@ -148,10 +166,12 @@ const used = ({ entry, key, reply, similarity }: Found, place: Place, use: Use):
 
 /** A question that another pod told of. @param vector null: a provider makes none, or didn't */
 export const askedOf = (
+  key: CacheKey,
   place: Place,
   { scope, text, embedder }: { readonly scope: string; readonly text: string; readonly embedder: string },
   vector: QuestionVector | null,
 ): Asked => ({
+  key,
   scope: scopeAgain(scope),
   text,
   normal: normalForm(text),
@@ -161,24 +181,28 @@ export const askedOf = (
   vector: Promise.resolve(vector),
 });
 
+/** Whether more than the same request may be answered alike. @param sampled varied answers count, too */
+const mayAsk = (sampled: boolean, { endpoint }: Exchange, { questionEnd, flags }: ModelRequest): boolean =>
+  endpoint.kind === 'chat' &&
+  questionEnd > 0 &&
+  (sampled || (flags & bodyFlags.sampled) === 0) &&
+  // Personal data enters neither index nor links; what stands elsewhere in the body is only hashed.
+  (flags & bodyFlags.questionPersonal) === 0;
+
 /** @param sampled varied answers count, too @param embedder name of what makes its vector */
 function readAsked(
   sampled: boolean,
   embedder: string,
   ...[key, exchange, request, place]: Parameters<AlikeLevels['ask']>
 ): Asked | null {
-  const { endpoint, body } = exchange;
-  if (endpoint.kind !== 'chat') return null;
+  if (!mayAsk(sampled, exchange, request)) return null;
   const { questionStart: start, questionEnd: end, flags } = request;
-  if (end === 0 || (!sampled && (flags & bodyFlags.sampled) !== 0)) return null;
-  // Personal data enters neither index nor links; what stands elsewhere in the body is only hashed.
-  if ((flags & bodyFlags.questionPersonal) !== 0) return null;
-  const question = readQuestion(body, start, end, (flags & bodyFlags.questionEscaped) !== 0);
+  const question = readQuestion(exchange.body, start, end, (flags & bodyFlags.questionEscaped) !== 0);
   if (question === null) return null;
   const { text } = question;
   const scope = questionScope(key, request, question, embedder);
   const { maxAgeMs } = cacheControl(exchange);
-  return { scope, text, normal: normalForm(text), place, maxAgeMs, embedder, vector: null };
+  return { key, scope, text, normal: normalForm(text), place, maxAgeMs, embedder, vector: null };
 }
 
 /** Null: there is none, or it was made by another embedder than is asked now. */
@@ -222,24 +246,29 @@ export function createAlikeLevels(
     return found === null ? null : (found.bytes.toString('utf8', 0, found.headLength) as CacheKey);
   };
 
-  /** The name of what was decided on the same words. The closer look decides otherwise than the small model alone. */
-  const ofDecided = ({ scope, normal }: Asked): string =>
-    `${scope}\0${normal}\0${config.semantic.threshold ?? (verifier.ready ? 'verified' : '')}`;
+  /** The name of what was decided on the same request. The closer look decides otherwise than the small model alone. */
+  const ofDecided = (key: CacheKey): string =>
+    `${key}\0${embedder.name}\0${config.semantic.threshold ?? (verifier.ready ? 'verified' : '')}`;
 
-  /** What was found for the same words before: deciding costs more than all the rest of a hit. */
-  const decided = (asked: Asked, nowMs: number): Found | null => {
-    const found = follow(asked.place, ofDecided(asked), nowMs);
+  /** What was found for the same request before: deciding costs more than all the rest of a hit. */
+  const decided = (asked: CacheKey, place: Place, maxAgeMs: number, nowMs: number): Found | null => {
+    const found = store.get(links, place.owner, ofDecided(asked), nowMs);
     if (found === null) return null;
-    const [entry = 0, similarity = 0] = found.split(' ').map(Number);
-    const key = follow(asked.place, ofEntry(entry), nowMs);
+    const { bytes, headLength, length } = found;
+    if (length - headLength !== decidedBytes) return null;
+    const [entry, similarity] = [bytes.readDoubleLE(headLength), bytes.readDoubleLE(headLength + 8)];
+    const key = keyAgain(bytes.toString('utf8', 0, headLength));
     // A question that was forgotten as wrong is no longer in the index.
-    if (key === null || search.text(index, entry) === null) return null;
-    const reply = exact.get(asked.place, key, nowMs);
-    return reply !== null && isYoung(reply, asked, nowMs) ? { entry, key, reply, similarity } : null;
+    if (!search.has(index, entry)) return null;
+    const reply = exact.get(place, key, nowMs);
+    return reply !== null && isYoung(reply, maxAgeMs, nowMs) ? { entry, key, reply, similarity } : null;
   };
 
-  const remember = (asked: Asked, { entry, similarity }: Found, nowMs: number): void =>
-    link(asked.place, ofDecided(asked), `${entry} ${similarity}`, nowMs);
+  const remember = (asked: Asked, { entry, similarity, key }: Found, nowMs: number): void => {
+    const [head, numbers] = [Buffer.from(key), Buffer.alloc(decidedBytes)];
+    numbers.writeDoubleLE(similarity, numbers.writeDoubleLE(entry));
+    store.put(links, asked.place.owner, ofDecided(asked.key), head, head.length, numbers, nowMs);
+  };
 
   /** The surest candidate that would be served, or may be after a closer look. @param vector of a provider */
   const likest = (asked: Asked, nowMs: number, vector?: QuestionVector): Likest | null => {
@@ -255,7 +284,7 @@ export function createAlikeLevels(
         const key = follow(place, ofEntry(entry), nowMs);
         const reply = key === null ? null : exact.get(place, key, nowMs);
         if (key !== null && reply !== null) {
-          if (!isYoung(reply, asked, nowMs)) continue;
+          if (!isYoung(reply, asked.maxAgeMs, nowMs)) continue;
           const found = { entry, key, reply, similarity };
           if (!unsure) remember(asked, found, nowMs);
           return { found, decision: unsure ? decision : null };
@@ -268,17 +297,20 @@ export function createAlikeLevels(
   };
 
   return {
+    again(key, exchange, request, place, nowMs) {
+      if (place.mode === 'off' || !mayAsk(config.semantic.sampled, exchange, request)) return null;
+      const found = decided(key, place, cacheControl(exchange).maxAgeMs, nowMs);
+      return found && used(found, place, places.use(place, random()));
+    },
     ask: (...of) => readAsked(config.semantic.sampled, embedder.name, ...of),
     find(asked, nowMs) {
       const { place } = asked;
       const key = follow(place, ofNormal(asked), nowMs);
       const reply = key === null ? null : exact.get(place, key, nowMs);
-      if (reply !== null && isYoung(reply, asked, nowMs)) {
+      if (reply !== null && isYoung(reply, asked.maxAgeMs, nowMs)) {
         return { ...nothing, hit: { reply, level: 'normalised', similarity: 1, entry: null } };
       }
       if (place.mode === 'off') return nothing;
-      const known = decided(asked, nowMs);
-      if (known !== null) return used(known, place, places.use(place, random()));
       if (!places.looks(place, nowMs)) return nothing;
       const unsure = embedder.external ? null : likest(asked, nowMs);
       if (unsure === null && !embedder.external) return nothing;
@@ -297,7 +329,7 @@ export function createAlikeLevels(
       if (cached === null || !(await verifier.verify(cached, asked.text, decision))) return nothing;
       remember(asked, found, nowMs);
       // Meanwhile it may have been purged, or found wrong.
-      const still = decided(asked, nowMs);
+      const still = decided(asked.key, asked.place, asked.maxAgeMs, nowMs);
       return still === null ? nothing : used(still, asked.place, use);
     },
     keep(asked, key, nowMs) {

@@ -23,6 +23,7 @@ import {
   type Judging,
   type Later,
   type Near,
+  nothing,
 } from './alike.ts';
 import {
   createEmbedder,
@@ -53,6 +54,12 @@ export interface Answered {
   readonly asked: Asked | null;
 }
 
+/** What was found for a request. */
+export interface NearAsked extends Near {
+  /** Its question; null: the request is answered without it, or has none. */
+  readonly asked: Asked | null;
+}
+
 /** The cache of replies. */
 export interface Cache extends Kept {
   /** The place of a tenant's requests to a route. @param route its `model` */
@@ -70,7 +77,7 @@ export interface Cache extends Kept {
   /** The question of a request without a stored reply; null: nothing but its own reply answers it. */
   ask(key: CacheKey, exchange: Exchange, request: ModelRequest, place: Place): Asked | null;
   /** Looks for the reply to a question that asks the same. @param nowMs monotonic ms */
-  near(asked: Asked, exchange: Exchange, nowMs: number): Near;
+  near(key: CacheKey, exchange: Exchange, request: ModelRequest, place: Place, nowMs: number): NearAsked;
   /** Finds out what takes milliseconds. */
   finish(later: Later, exchange: Exchange): Promise<Near>;
   /** Stores a reply, unless it is too large. @param nowMs monotonic ms */
@@ -158,7 +165,7 @@ function count(place: Place, level: CacheLevel, { costNanoUsd }: StoredReply): v
 /** Counts what was found for a request, and remembers what its caller may say about it. */
 function noted(
   near: Near,
-  { place }: Asked,
+  place: Place,
   { id }: Exchange,
   telemetry: Pick<Telemetry, 'cacheQuestion'>,
   feedback: Feedback,
@@ -199,11 +206,18 @@ function newsOf(
 }
 
 /** Another pod's question; undefined: it is of another embedder, or can't be one. */
-function heard(question: ToldQuestion, place: Place, { name, dimensions }: Embedder): Asked | undefined {
+function heard(
+  key: CacheKey,
+  question: ToldQuestion,
+  place: Place,
+  { name, dimensions }: Embedder,
+): Asked | undefined {
   const { text, vector, embedder } = question;
   if (embedder !== name || text.length > textCharsMax) return;
-  if (vector === null) return askedOf(place, question, null);
-  return isVectorOf(vector, dimensions) ? askedOf(place, question, Float32Array.from(vector)) : undefined;
+  if (vector === null) return askedOf(key, place, question, null);
+  return isVectorOf(vector, dimensions)
+    ? askedOf(key, place, question, Float32Array.from(vector))
+    : undefined;
 }
 
 /** Adopts another pod's entry, unless it is late, purged, too large, of another embedder, or older than this pod's own. */
@@ -216,7 +230,7 @@ function hearEntry(
 ): boolean {
   const [key, askedMs, note] = [keyAgain(told), toldMs - ageMs, joinTags(tags)];
   const storedMs = toldMs - spentMs(config, maxAgeMs);
-  const asked = question && heard(question, place, embedder);
+  const asked = question && heard(key, question, place, embedder);
   const late = nowMs - storedMs >= config.ttlSeconds * 1000 || isPurged(place.purged, { askedMs, note });
   if (late || asked === undefined || !place.enabled || reply.body.length > config.entryMaxBytes) return false;
   if ((get(place, key, nowMs)?.askedMs ?? askedMs) > askedMs) return false;
@@ -291,9 +305,19 @@ export function createCache(config: CacheSettings, deps: CacheDeps): Cache {
       return reply;
     },
     ask: levels.ask,
-    near: (asked, exchange, nowMs) => noted(levels.find(asked, nowMs), asked, exchange, telemetry, feedback),
+    near(key, exchange, request, place, nowMs) {
+      const ask = (): Asked | null => levels.ask(key, exchange, request, place);
+      // A question of so few bytes isn't too long; whether another one is, its characters tell.
+      const isShort = request.questionEnd - request.questionStart <= textCharsMax;
+      const read = isShort ? null : ask();
+      if (!isShort && read === null) return { ...nothing, asked: null };
+      const again = levels.again(key, exchange, request, place, nowMs);
+      const asked = read ?? (again?.hit ? null : ask());
+      const near = again ?? (asked === null ? nothing : levels.find(asked, nowMs));
+      return { ...noted(near, place, exchange, telemetry, feedback), asked };
+    },
     async finish(later, exchange) {
-      return noted(await levels.finish(later), later.asked, exchange, telemetry, feedback);
+      return noted(await levels.finish(later), later.asked.place, exchange, telemetry, feedback);
     },
     put(answered, reply, nowMs) {
       const { key, place, askedMs, tags, maxAgeMs, asked } = answered;

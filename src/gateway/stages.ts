@@ -295,16 +295,18 @@ function alike(
   const { exchange, stages, policy } = passage;
   if (policy === null || !(read || write)) return null;
   const { cache } = stages;
-  const asked = cache.ask(key, exchange, request, place);
-  passage.asked = asked;
-  if (asked === null || !read) return null;
+  if (!read) {
+    passage.asked = cache.ask(key, exchange, request, place);
+    return null;
+  }
   const serve = ({ hit, judging }: Near): Reply | null => {
     passage.judging = judging;
     if (hit === null) return null;
     passage.hit(hit.level);
     return deliverStored(hit.reply, 'hit', vault, passage, hit);
   };
-  const near = cache.near(asked, exchange, nowMs);
+  const near = cache.near(key, exchange, request, place, nowMs);
+  passage.asked = near.asked;
   const { later } = near;
   if (later === null) return serve(near);
   const serves = later.use === 'serve';

@@ -100,6 +100,8 @@ export const search = {
   fill: native.searchFill,
   /** The question stored under an entry's number; null if there is none. */
   text: native.searchText,
+  /** Whether there is one. */
+  has: native.searchHas,
   /** Drops all entries of a scope; gives their number. */
   removeScope(id: number, scope: string): number {
     writeTwo(scope, '');

@@ -99,10 +99,9 @@ function answers(cache: Cache, asking: Asking, store = false): boolean {
   const key = cache.key(exchange, sampleIdentity({ tenant, user }), request, place, whole);
   if (key === null) throw new Error('not cached');
   if (cache.get(key, place, 0) !== null) return true;
-  const asked = cache.ask(key, exchange, request, place);
-  const near = asked === null ? null : cache.near(asked, exchange, 0);
+  const { asked, hit } = cache.near(key, exchange, request, place, 0);
   if (store) cache.put({ key, place, askedMs: 0, tags: [], asked }, sampleReply('answer'), 0);
-  return near !== null && near.hit !== null;
+  return hit !== null;
 }
 
 /** Every document that differs from this one in one value, a missing member or one more. */

@@ -20,7 +20,7 @@ test("another worker's reload leaves it squeezed, and the first one's bounds hol
   const put = (): void => {
     const place = second.place('acme', 'm');
     const question = { scope: 's', text: 'How do I reset my password?', embedder: 'built-in' };
-    const asked = askedOf(place, question, null);
+    const asked = askedOf(key, place, question, null);
     second.put({ key, place, askedMs: 0, tags: [], asked }, sampleReply('Like this.'), 0);
   };
   put();

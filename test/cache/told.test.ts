@@ -44,7 +44,7 @@ function pod(others: readonly { readonly cache: Cache }[] = []) {
     const scope = { policy: policy.name, routeVersion: '1', credential: '' };
     const found = cache.key(exchange, identity, request, place, scope);
     if (found === null) throw new Error('not cached');
-    return { exchange, place, key: found, asked: cache.ask(found, exchange, request, place) };
+    return { exchange, request, place, key: found, asked: cache.ask(found, exchange, request, place) };
   };
   return {
     cache,
@@ -54,8 +54,8 @@ function pod(others: readonly { readonly cache: Cache }[] = []) {
       cache.put({ key, place, askedMs: 0, tags: [], asked }, sampleReply('answer'), 0);
     },
     near(text: string) {
-      const { asked, exchange } = of(text);
-      return asked && cache.near(asked, exchange, 0).hit;
+      const { key, exchange, request, place } = of(text);
+      return cache.near(key, exchange, request, place, 0).hit;
     },
   };
 }

@@ -13,7 +13,7 @@ import { configSchema } from '../../src/config/schema.ts';
 import type { CrossEncoder } from '../../src/native/cross-encoder.ts';
 import type { Decision } from '../../src/native/search.ts';
 import type { NotedReply } from '../../src/store/replies.ts';
-import { cacheAlone, sampleReply } from '../support/samples.ts';
+import { cacheAlone, sampleExchange, sampleReply, sampleRequest } from '../support/samples.ts';
 // Written by `bench/cache/cross-encoder/reference.py`.
 import reference from './cross-encoder.json' with { type: 'json' };
 
@@ -155,9 +155,13 @@ describe('a question that needs the look', () => {
     const embedder = createEmbedder(undefined, cacheAlone);
     const get = () => replies.stored;
     const levels = createAlikeLevels(cache, { get }, places, () => 0.5, verifier, embedder);
-    const ask = (text: string) => askedOf(place, { scope: 'scope', text, embedder: embedder.name }, null);
-    levels.keep(ask('How can I change my shipping address?'), keyAgain('key'), 0);
-    const find = () => levels.find(ask('How do I see my delivery address?'), 0);
+    const ask = (key: string, text: string) =>
+      askedOf(keyAgain(key), place, { scope: 'scope', text, embedder: embedder.name }, null);
+    levels.keep(ask('key', 'How can I change my shipping address?'), keyAgain('key'), 0);
+    const request = sampleRequest({ questionEnd: 1 });
+    const find = () =>
+      levels.again(keyAgain('another'), sampleExchange(), request, place, 0) ??
+      levels.find(ask('another', 'How do I see my delivery address?'), 0);
     const verify = (near: Near, serves: boolean, meanwhile = () => {}) => {
       if (near.later === null) throw new Error('no look is wanted');
       const verified = levels.finish(near.later);

@@ -195,6 +195,15 @@ pub fn search_text(id: u32, entry: f64) -> Result<Option<String>> {
     with(id, |index| index.text(entry).map(String::from))
 }
 
+/// Whether a question is stored under a number.
+///
+/// Throws on an unknown id, and unless `entry` is a safe integer from 0.
+#[napi(catch_unwind)]
+pub fn search_has(id: u32, entry: f64) -> Result<bool> {
+    let entry = entry_of(entry)?;
+    with(id, |index| index.text(entry).is_some())
+}
+
 /// Entries held.
 ///
 /// Throws on an unknown id.
