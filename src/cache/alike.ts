@@ -151,6 +151,12 @@ const entryOf = (key: CacheKey): number => hash('sha256', key, 'buffer').readUIn
 /** Two numbers stand behind the key of what was found for a request: its entry, and the similarity. */
 const decidedBytes = 16;
 
+function numbersOf({ entry, similarity }: Found): Buffer {
+  const numbers = Buffer.alloc(decidedBytes);
+  numbers.writeDoubleLE(similarity, numbers.writeDoubleLE(entry));
+  return numbers;
+}
+
 const ofEntry = (entry: number): string => `entry ${entry}`;
 const ofNormal = ({ scope, normal }: Asked): string => `${scope}\0${normal}`;
 
@@ -264,10 +270,9 @@ export function createAlikeLevels(
     return reply !== null && isYoung(reply, maxAgeMs, nowMs) ? { entry, key, reply, similarity } : null;
   };
 
-  const remember = (asked: Asked, { entry, similarity, key }: Found, nowMs: number): void => {
-    const [head, numbers] = [Buffer.from(key), Buffer.alloc(decidedBytes)];
-    numbers.writeDoubleLE(similarity, numbers.writeDoubleLE(entry));
-    store.put(links, asked.place.owner, ofDecided(asked.key), head, head.length, numbers, nowMs);
+  const remember = ({ key, place }: Asked, found: Found, nowMs: number): void => {
+    const head = Buffer.from(found.key);
+    store.put(links, place.owner, ofDecided(key), head, head.length, numbersOf(found), nowMs);
   };
 
   /** The surest candidate that would be served, or may be after a closer look. @param vector of a provider */
