@@ -24,3 +24,16 @@ export const secret = z
   .string()
   .min(1)
   .meta({ description: 'A secret: `${ENV}` or `file:/path`.', fromFile: true });
+
+/** Whether the user and the password of a URL can be decoded. */
+export function isPercentEncoded({ username, password }: Pick<URL, 'username' | 'password'>): boolean {
+  try {
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The fault of a URL whose user or password isn't percent-encoded. It never quotes them. */
+export const notPercentEncoded = 'has a user or password that is not percent-encoded: write %25 for %';

@@ -29,9 +29,9 @@ export const help = `sidegate costs: who spent what, from the ledger
   --since TIME     7d, 24h, 30m, or a time such as 2026-11-01 or 2026-11-01T12:00 in UTC, or
                    2026-11-01T12:00+01:00; without it, from the beginning
   --until TIME     the same; without it, until now
-  --format FORMAT  table, csv or jsonl; for requests csv, jsonl or parquet
+  --format FORMAT  table, csv or jsonl; for requests csv, jsonl or parquet, for one csv or jsonl
   --requests       each request instead of sums, with its steps unless as csv
-  --request ID     the newest request with this request id, trace id or client's id, as jsonl
+  --request ID     the newest request with this request id, trace id or client's id
   --out FILE       write to a file; parquet needs one
 
   WHERE is one of
@@ -70,7 +70,7 @@ export async function costs(args: string[], shell: Shell): Promise<number> {
   const unknown = by.find((name) => !Object.hasOwn(dimensions, name));
   if (unknown !== undefined)
     throw new UsageError(`--by ${unknown} is not known. Use one of ${Object.keys(dimensions).join(', ')}.`);
-  const format = formatOf(values.format, values.requests === true, values.out);
+  const format = formatOf(values);
   const nowMs = Date.now();
   const span = {
     fromMs: values.since === undefined ? 0 : timeOf('--since', values.since, nowMs),
@@ -93,10 +93,18 @@ export async function costs(args: string[], shell: Shell): Promise<number> {
   return 0;
 }
 
+/** What the options say of the output. */
+interface Wanted {
+  readonly request?: string;
+  readonly requests?: boolean;
+  readonly format?: string;
+  readonly out?: string;
+}
+
 /** What is printed, piece by piece. */
 function* linesOf(
   reader: LedgerReader,
-  { request, requests }: { readonly request?: string; readonly requests?: boolean },
+  { request, requests }: Wanted,
   by: readonly Dimension[],
   span: Span,
   format: Format,
@@ -104,7 +112,7 @@ function* linesOf(
   if (request !== undefined) {
     const row = reader.find(request);
     if (row === null) throw new Error(`there is no request ${JSON.stringify(request)}.`);
-    yield* requestLines([row], 'jsonl');
+    yield* requestLines([row], format);
   } else if (requests === true) yield* requestLines(reader.rows(span), format);
   else yield costsText(by, reader.costs(by, span), format);
 }
@@ -144,13 +152,15 @@ async function openWhere(
   }
 }
 
-function formatOf(given: string | undefined, requests: boolean, out: string | undefined): Format {
-  const format = given ?? (requests ? 'jsonl' : 'table');
+function formatOf({ format: given, request, requests, out }: Wanted): Format {
+  const each = requests === true || request !== undefined;
+  const format = given ?? (each ? 'jsonl' : 'table');
   if (!formats.includes(format as Format))
     throw new UsageError(`--format must be one of ${formats.join(', ')}.`);
-  if (requests && format === 'table')
-    throw new UsageError('--requests can be written as csv, jsonl or parquet.');
-  if (!requests && format === 'parquet') throw new UsageError('--format parquet needs --requests.');
+  if (request !== undefined && !['csv', 'jsonl'].includes(format))
+    throw new UsageError('--request can be written as csv or jsonl.');
+  if (each && format === 'table') throw new UsageError('--requests can be written as csv, jsonl or parquet.');
+  if (!each && format === 'parquet') throw new UsageError('--format parquet needs --requests.');
   if (format === 'parquet' && out === undefined) throw new UsageError('--format parquet needs --out FILE.');
   return format as Format;
 }

@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net';
 import { isLoopback } from '../base/node-http.ts';
+import { isPercentEncoded, notPercentEncoded } from '../base/settings.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 
 const hostName =
@@ -59,18 +60,8 @@ export function redisUrlFault(text: string): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || (url.protocol !== 'redis:' && url.protocol !== 'rediss:') || url.hostname === '')
     return 'must be a URL such as redis://redis.internal:6379';
-  if (!isEncoded(url.username) || !isEncoded(url.password))
-    return 'has a user or password that is not percent-encoded: write %25 for %';
+  if (!isPercentEncoded(url)) return notPercentEncoded;
   return /^\/?\d{0,9}$/.test(url.pathname) ? null : 'must name its database by a number, such as /1';
-}
-
-function isEncoded(text: string): boolean {
-  try {
-    decodeURIComponent(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Whether a credential would be sent unencrypted to another machine. */

@@ -10,6 +10,8 @@ test.each([
   ['costs --format parquet', '--format parquet needs --requests'],
   ['costs --requests --format parquet', '--format parquet needs --out FILE'],
   ['costs --requests --format table', '--requests can be written as'],
+  ['costs --request r --format table', '--request can be written as'],
+  ['costs --request r --format parquet --out x', '--request can be written as'],
   ['costs --since yesterday', '--since must be like'],
   ['costs --nope', '--nope'],
   ['cache purge --older-than long', '--older-than must be like'],

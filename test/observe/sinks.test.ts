@@ -270,6 +270,13 @@ test('pods share a Redis stream: costs of the fleet are exact after an outage an
     ].join('\n'),
   );
   expect(await told('--by', 'target', '--format', 'csv')).toContain('b/y,120,0,1200,600,0,0.000000120,');
+  const [row = ''] = (await told('--requests')).split('\n');
+  const { request_id: id } = JSON.parse(row) as { request_id: string };
+  const [columns, one] = (await told('--request', id, '--format', 'csv')).split('\n');
+  expect([columns?.split(','), one?.split(',')]).toEqual([
+    expect.arrayContaining(['request_id']),
+    expect.arrayContaining([id]),
+  ]);
 
   const out = join(at, 'rows.parquet');
   await told('--requests', '--format', 'parquet', '--out', out);

@@ -1,9 +1,11 @@
 /** Settings of sinks that many processes share. */
 import { z } from 'zod';
-import { secret } from '../../base/settings.ts';
+import { isPercentEncoded, notPercentEncoded, secret } from '../../base/settings.ts';
 
 const url = (protocol: RegExp, example: string) =>
-  z.url({ protocol, error: `must be a URL such as ${example}` });
+  z
+    .url({ protocol, error: `must be a URL such as ${example}` })
+    .refine((text) => !URL.canParse(text) || isPercentEncoded(new URL(text)), { error: notPercentEncoded });
 
 const table = z
   .string()
