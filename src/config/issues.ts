@@ -25,25 +25,38 @@ export function describeIssues(
   show: Show,
   schema: z.ZodType = configSchema,
 ): Finding[] {
-  return issues.flatMap((issue): Finding[] => {
-    const path = issue.path.filter((step) => typeof step !== 'symbol');
-    if (issue.code === 'unrecognized_keys') {
-      const known = knownKeys(path, schema);
-      return issue.keys.map((key) => ({ path: [...path, key], at: 'key', message: unknownKey(key, known) }));
-    }
-    if (issue.code === 'invalid_key') {
-      return [{ path, at: 'key', message: `the name ${issue.issues[0]?.message ?? 'is not valid'}` }];
-    }
-    if (issue.code === 'invalid_union') {
-      // Use the issues of the branch that has the value's type; if there is none, name the allowed types.
-      const near = issue.errors.find(
-        (errors) => !errors.some((error) => error.path.length === 0 && error.code === 'invalid_type'),
-      );
-      const nested = near?.map((error) => ({ ...error, path: [...path, ...error.path] })) ?? [];
-      if (nested.length > 0) return describeIssues(nested, root, show, schema);
-    }
-    return [{ path, at: 'value', message: describe(issue, valueAt(root, path), show) }];
-  });
+  // Costly, so made for faults only, and once for all of them.
+  let tree: SchemaNode | undefined;
+  const knownAt = (path: Path): string[] => {
+    tree ??= z.toJSONSchema(schema, { io: 'input' }) as SchemaNode;
+    return knownKeys(path, tree);
+  };
+  return issues.flatMap((issue) => findingsOf(issue, root, show, knownAt));
+}
+
+function findingsOf(
+  issue: z.core.$ZodIssue,
+  root: unknown,
+  show: Show,
+  knownAt: (path: Path) => string[],
+): Finding[] {
+  const path = issue.path.filter((step) => typeof step !== 'symbol');
+  if (issue.code === 'unrecognized_keys') {
+    const known = knownAt(path);
+    return issue.keys.map((key) => ({ path: [...path, key], at: 'key', message: unknownKey(key, known) }));
+  }
+  if (issue.code === 'invalid_key') {
+    return [{ path, at: 'key', message: `the name ${issue.issues[0]?.message ?? 'is not valid'}` }];
+  }
+  if (issue.code === 'invalid_union') {
+    // Use the issues of the branch that has the value's type; if there is none, name the allowed types.
+    const near = issue.errors.find(
+      (errors) => !errors.some((error) => error.path.length === 0 && error.code === 'invalid_type'),
+    );
+    const nested = near?.map((error) => ({ ...error, path: [...path, ...error.path] })) ?? [];
+    if (nested.length > 0) return nested.flatMap((one) => findingsOf(one, root, show, knownAt));
+  }
+  return [{ path, at: 'value', message: describe(issue, valueAt(root, path), show) }];
 }
 
 /**
@@ -121,9 +134,9 @@ interface SchemaNode {
   readonly anyOf?: readonly SchemaNode[];
 }
 
-/** The keys that the schema has at a path. Costly, so only used for faults. */
-function knownKeys(path: Path, schema: z.ZodType): string[] {
-  let node: SchemaNode | undefined = z.toJSONSchema(schema, { io: 'input' }) as SchemaNode;
+/** The keys that a schema has at a path. */
+function knownKeys(path: Path, tree: SchemaNode): string[] {
+  let node: SchemaNode | undefined = tree;
   for (const step of path) {
     if (typeof step === 'number') node = node?.items;
     else if (node?.properties !== undefined && Object.hasOwn(node.properties, step))
