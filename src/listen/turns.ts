@@ -93,9 +93,13 @@ export class Turns {
     if (res !== undefined && !res.headersSent) res.shouldKeepAlive = false;
   }
 
-  /** Bytes that Node's parser refuses, or a request that takes too long. It is answered behind earlier replies. */
+  /**
+   * Bytes that Node's parser refuses, or a request that takes too long. It is answered behind earlier replies, and once:
+   * Node says it again of whatever else the client is sending, which is discarded.
+   */
   fail(error: Error & { code?: string }): void {
     if (this.#fault !== null) return;
+    this.#fault = error;
     const [current, last] = [this.#current, this.#waiting.at(-1) ?? this.#current];
     if (current === null || last === null || error.code === 'ECONNRESET')
       return this.#onFault(error, undefined);
@@ -104,7 +108,6 @@ export class Turns {
     if (last === current && !last.req.complete) return this.#onFault(error, last.res);
     const torn = last.req.complete ? undefined : this.#waiting.pop();
     if (torn !== undefined) this.#count(-1, torn);
-    this.#fault = error;
   }
 
   #start(turn: Turn): void {

@@ -1,6 +1,7 @@
 /** One connection has one reading: requests in order, nothing behind the last, no reply inside another. */
+import { once } from 'node:events';
 import { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { crowdMax } from '../../src/listen/turns.ts';
 import { chainConfig } from '../support/chain.ts';
@@ -146,6 +147,34 @@ test('H5: bytes that are no request, while a reply is under way, wait until it i
     expect(replies[0]?.body).toContain('Whole');
     expect(replies[0]?.body).toContain('[DONE]');
     expect(rest).toBe('');
+  }
+});
+
+test('H5: what follows bytes that are no request doesn’t reset the connection before their answer is read', async () => {
+  const flood = `POST ${wire.path} HTTP/1.1\r\n${host}x-flood: ${'y'.repeat(20_000)}`;
+  const wrong = post('Content-Length: many\r\n');
+  const torn = `POST ${wire.path} HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\nxyz\r\n`;
+  for (const [begin, status] of [
+    [flood, 431],
+    [wrong, 400],
+    [torn, 400],
+  ] as const) {
+    const { port, hostname } = new URL(sidecar.url);
+    const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true, noDelay: true });
+    const faults: Error[] = [];
+    socket.on('error', (fault) => faults.push(fault));
+    const closed = new Promise((resolve) => socket.on('close', resolve));
+    socket.write(begin);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString('latin1')).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    for (let i = 0; i < 3; i++) {
+      socket.write('z'.repeat(2000));
+      // A packet of its own, and time for a reset to come back.
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    socket.end();
+    await closed;
+    expect(faults, begin.slice(0, 80)).toEqual([]);
   }
 });
 
