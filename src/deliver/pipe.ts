@@ -15,6 +15,8 @@ export interface Pipe {
   hold(held: boolean): void;
   /** The session ends: whatever waits, its closing must be read. */
   close(): void;
+  /** After `close`: calls back once all that waits was taken, or nothing more of it for as long as a peer may stall. */
+  emptied(then: () => void): void;
 }
 
 /**
@@ -28,6 +30,7 @@ export function createPipe(from: WebSocket, to: WebSocket, stallMs: number, onSt
   let held = false;
   let paused = false;
   let stall: NodeJS.Timeout | undefined;
+  let onEmpty: (() => void) | null = null;
 
   const read = (): void => {
     const pauses = full || held;
@@ -40,6 +43,10 @@ export function createPipe(from: WebSocket, to: WebSocket, stallMs: number, onSt
     waiting += bytes;
     // It takes what it gets, if slowly.
     if (bytes < 0) stall?.refresh();
+    if (onEmpty !== null) {
+      if (waiting === 0) onEmpty();
+      return;
+    }
     if (!full && waiting > waitingMaxBytes) {
       full = true;
       stall = setTimeout(onStall, stallMs);
@@ -72,6 +79,15 @@ export function createPipe(from: WebSocket, to: WebSocket, stallMs: number, onSt
     close() {
       clearTimeout(stall);
       from.resume();
+    },
+    emptied(then) {
+      if (waiting === 0) return then();
+      onEmpty = () => {
+        clearTimeout(stall);
+        onEmpty = null;
+        then();
+      };
+      stall = setTimeout(onEmpty, stallMs);
     },
   };
 }

@@ -54,8 +54,9 @@ class Session {
   readonly #charges: SessionCharges;
   #client: WebSocket | null = null;
   #mayStay: () => boolean = () => true;
-  /** From the client. */
+  /** From the client, and to it. */
   #up: Pipe | null = null;
+  #down: Pipe | null = null;
   /** What the client is told once no reply is in progress; null: it may go on. */
   #leaving: Refusal | null = null;
   /** Messages of the client that are looked through, one after the other; null: none is. */
@@ -92,6 +93,7 @@ class Session {
     });
     const down = createPipe(provider, client, clientTimeoutMs, () => client.terminate());
     this.#up = up;
+    this.#down = down;
     const onCancel = (): void => this.#cancelled();
     cancellation.onCancel(onCancel);
     this.#release = [up.close, down.close, () => cancellation.off(onCancel)];
@@ -210,7 +212,7 @@ class Session {
     const client = this.#client;
     const error = this.#api.error(refusal, this.#passage.exchange.id);
     if (client !== null && error !== null && client.readyState === client.OPEN) client.send(error);
-    if (client !== null) closeWith(client, code, refusal.text);
+    this.#closeClient(code, refusal.text);
     closeWith(this.#provider, closing.normal, '');
   }
 
@@ -220,8 +222,18 @@ class Session {
     if (by === 'provider' && code === closing.broken)
       return this.#broken("The provider's WebSocket broke off.");
     this.#end({ by, error: null, abandoned: code === closing.broken });
-    const other = by === 'client' ? this.#provider : this.#client;
-    if (other !== null) closeWith(other, code, reason.toString('utf8'));
+    const text = reason.toString('utf8');
+    if (by === 'client') closeWith(this.#provider, code, text);
+    else this.#closeClient(code, text);
+  }
+
+  /**
+   * Closes the client's side. A peer has little time for its part of a closing, which can't be read before all that was
+   * said until then: that has the time that a slow client has otherwise.
+   */
+  #closeClient(code: number, reason: string): void {
+    const client = this.#client;
+    if (client !== null) this.#down?.emptied(() => closeWith(client, code, reason));
   }
 
   /** The provider's connection broke, or what it sent can't be read. */
@@ -232,7 +244,7 @@ class Session {
     const client = this.#client;
     const error = this.#api.error(refusal, this.#passage.exchange.id);
     if (client !== null && error !== null && client.readyState === client.OPEN) client.send(error);
-    if (client !== null) closeWith(client, closing.failed, refusal.text);
+    this.#closeClient(closing.failed, refusal.text);
   }
 
   /** Settles the session, once. */

@@ -1,6 +1,7 @@
 /** What bounds sessions: sizes, numbers, time, memory and a shutdown. */
 import { describe, expect, test } from 'vitest';
 import { realWorld } from '../../src/base/world.ts';
+import { closeTimeoutMs } from '../../src/upstream/web-socket.ts';
 import {
   connect,
   created,
@@ -140,6 +141,23 @@ describe('pace', () => {
     expect(client.socket.bufferedAmount).toBeGreaterThan((pieces * piece.length) / 2);
     side.socket.resume();
     await expect.poll(() => side.messages.length, { timeout: 20_000 }).toBe(pieces);
+  });
+
+  test('a client gets all that its provider said before it closed, however slowly it reads', async () => {
+    const upstream = await startSessionUpstream();
+    const sidecar = await startSessions(upstream, sessions({ messageMaxBytes: 64 * 1024 * 1024 }));
+    const client = connect(sidecar.url, path);
+    const [side] = await Promise.all([upstream.opened(), client.open]);
+    client.socket.pause();
+    // More than the buffers of sockets take.
+    side.socket.send(Buffer.alloc(pieces * piece.length * 0.5, 'x'));
+    side.socket.close(4000, 'that was all');
+    await sidecar.recordWhere(({ status }) => status === 101);
+    // Longer than a peer has for its part of a closing that it could read.
+    await new Promise((resolve) => setTimeout(resolve, closeTimeoutMs + 500));
+    client.socket.resume();
+    expect(await client.closed).toEqual([4000, 'that was all']);
+    expect(client.messages.map(({ data }) => data.length)).toEqual([pieces * piece.length * 0.5]);
   });
 
   test('a client that takes nothing is let go', async () => {
