@@ -13,7 +13,7 @@ import type { NodeOutlet } from './respond.ts';
 import type { ListenSettings } from './settings.ts';
 import { type Crowd, type Turn, Turns } from './turns.ts';
 import { answerBrokenHttp, answerSender, isSending, sendsOn } from './unread.ts';
-import { framingFault, targetOf } from './version.ts';
+import { expectationFault, framingFault, targetOf } from './version.ts';
 
 /** What the requests of Node's server need from their port. */
 export interface NodePort {
@@ -122,5 +122,5 @@ export function createByNode(port: NodePort): ByNode {
 const headOf = (req: IncomingMessage): Head => ({
   method: req.method ?? '',
   ...targetOf(req),
-  fault: framingFault(req) ?? duplicateHeader(req),
+  fault: framingFault(req) ?? expectationFault(req) ?? duplicateHeader(req),
 });

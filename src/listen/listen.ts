@@ -145,6 +145,8 @@ export async function listen(
     (req, res) => byNode.take(req, res, false),
   );
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => byNode.take(req, res, true));
+  // Without a listener, Node answers whatever else is expected with a bare 417.
+  server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => byNode.take(req, res, false));
   server.on('clientError', (error: Error, socket: Socket) => byNode.fail(error, socket));
   // Without a listener, Node closes the connection without a word. With one, it takes its own off the socket.
   server.on('connect', (_: IncomingMessage, socket: Socket) => {

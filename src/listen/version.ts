@@ -14,6 +14,15 @@ export function framingFault({ httpVersion, headers }: IncomingMessage): Refusal
   return null;
 }
 
+/** What a client expects of the server; Node answers any other itself, without a word (RFC 9110, section 10.1.1). */
+const expectation = /(?:^|\W)100-continue(?:$|\W)/i;
+
+/** A request that expects what nobody here can do; null: it doesn't. */
+export function expectationFault({ httpVersion, headers: { expect } }: IncomingMessage): Refusal | null {
+  if (expect === undefined || httpVersion === '1.0' || expectation.test(expect)) return null;
+  return new Refusal('invalid_header', 'Nothing but 100-continue may be expected.', { param: 'expect' });
+}
+
 /** Where a request is directed. */
 export interface Directed {
   /** Path and query. */

@@ -135,6 +135,12 @@ const badHeads: readonly Wrong[] = [
     headers: { 'x-sidegate-timeout': 'soon' },
     says: 'x-sidegate-timeout',
   },
+  {
+    name: 'an expectation of its own',
+    code: 'invalid_header',
+    headers: { expect: 'x' },
+    says: '100-continue',
+  },
   { name: 'a timeout of nothing', code: 'invalid_header', headers: { 'x-sidegate-timeout': '0' } },
   { name: 'a timeout below zero', code: 'invalid_header', headers: { 'x-sidegate-timeout': '-5' } },
   {
