@@ -111,6 +111,10 @@ export function createUpgrades({ intake, config, handle, mayStay }: UpgradePort)
         sockets.delete(socket);
         incoming.connectionDone(upgrading.begun || socket.writableFinished);
       });
+      // Node reads on, but closes nothing any more: a client that hangs up closes only its own side.
+      socket.once('end', () => {
+        if (!upgrading.begun && !socket.writableEnded) socket.destroy();
+      });
       run(incoming, upgrading);
     },
     has: (socket) => sockets.has(socket),

@@ -1,5 +1,6 @@
 /** Handshakes and frames that no library would send, over a bare socket. */
-import { connect as connectTcp, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
@@ -249,5 +250,25 @@ describe('handshakes', () => {
     client.socket.resetAndDestroy();
     const record = await sidecar.recordWhere(({ endpoint }) => endpoint === 'realtime');
     expect(record).toMatchObject({ abandoned: true, outputTokens: 0 });
+  });
+
+  test('of a client that hangs up while its provider is silent are given up there, too', async () => {
+    const asked = Promise.withResolvers<Socket>();
+    const silent = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => asked.resolve(socket));
+    });
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    onTestFinished(() => void silent.close());
+    const { port } = silent.address() as AddressInfo;
+    const sidecar = await startSessions({ url: `http://127.0.0.1:${port}/v1` });
+    const client = await raw(sidecar.url, head());
+    const provider = await asked.promise;
+    // No reset, as nothing that it was sent is unread.
+    client.socket.destroy();
+    await once(provider, 'close');
+    expect(await sidecar.recordWhere(({ endpoint }) => endpoint === 'realtime')).toMatchObject({
+      abandoned: true,
+    });
   });
 });
