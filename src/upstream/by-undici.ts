@@ -195,6 +195,7 @@ function guardSession(client: unknown, timeoutMs: number): void {
   };
   session.request = (...given) => {
     const stream = request.apply(session, given);
+    guardEnd(stream);
     const { close } = stream;
     stream.close = (code = constants.NGHTTP2_CANCEL, done) => {
       close.call(stream, code, done);
@@ -202,4 +203,30 @@ function guardSession(client: unknown, timeoutMs: number): void {
     };
     return stream;
   };
+}
+
+/**
+ * Makes a reply over HTTP/2 end as a whole only if its provider has ended it. A reply that is reset with the codes
+ * `NO_ERROR` or `CANCEL` ends for Node, and so for undici, as if it were complete. And where trailers follow, which nobody
+ * here reads, undici leaves out all of the body that isn't read by then (Node 24.21, undici 8.12.4).
+ */
+function guardEnd(stream: ClientHttp2Stream): void {
+  let begun = false;
+  let whole = false;
+  const { on, push } = stream;
+  stream.once('response', () => {
+    begun = true;
+  });
+  stream.push = (chunk: unknown, encoding?: BufferEncoding) => {
+    // A stream that is reset is closed first, and then it ends.
+    if (chunk === null && !stream.closed) whole = true;
+    return push.call(stream, chunk, encoding);
+  };
+  // Before undici's own listener, which finds the request failed.
+  stream.on('end', () => {
+    if (!begun || whole || stream.listenerCount('error') === 0) return;
+    stream.emit('error', faultOf(streamErrorCode, 'the provider gave up its reply before the end'));
+  });
+  stream.on = (event: string, listener: (...given: never[]) => void) =>
+    event === 'trailers' ? stream : on.call(stream, event, listener as () => void);
 }
