@@ -101,61 +101,70 @@ function explain(cause: unknown): string {
 async function run(args: string[], shell: Shell): Promise<number> {
   const { values } = parseArgs({ args, options: { config: { type: 'string', short: 'c' } } });
   const path = configPath(values.config, shell);
-  const [{ loadAside }, { firstFault, formatFaults }] = await Promise.all([
-    import('./config/load-aside.ts'),
-    import('./config/faults.ts'),
-  ]);
-  // The sidecar's code is loaded while the configuration is read.
-  const [loaded] = await Promise.all([loadAside(path, shell.env), import('./sidecar/sidecar.ts')]);
-  if (!loaded.ok) {
-    shell.printError(`${formatFaults(path, loaded.faults)}\n`);
-    return 1;
+  // From before the file is read: a start may wait seconds for a platform's credential, and misses no change.
+  let changed = false;
+  let reload = (): void => {
+    changed = true;
+  };
+  const onChange = (): void => reload();
+  shell.onSignal('SIGHUP', onChange);
+  const [{ loadAside }, { firstFault, formatFaults }, { followFiles, oneAtATime, rarely, watchConfig }] =
+    await Promise.all([
+      import('./config/load-aside.ts'),
+      import('./config/faults.ts'),
+      import('./config/reload.ts'),
+    ]);
+  const follow = followFiles(onChange);
+  const watch = watchConfig(path, onChange);
+  const unwatch = (): void => {
+    watch.close();
+    follow([]);
+  };
+  try {
+    // The sidecar's code is loaded while the configuration is read.
+    const [loaded] = await Promise.all([loadAside(path, shell.env), import('./sidecar/sidecar.ts')]);
+    if (!loaded.ok) {
+      shell.printError(`${formatFaults(path, loaded.faults)}\n`);
+      return 1;
+    }
+    const { config, files, fromCatalogFile } = loaded;
+    follow(files);
+    return await serve(config, shell, async (sidecar, sink, onKeyRefused) => {
+      for (const warning of loaded.warnings) say(sink.log, 'configWarning', warning);
+      const { dataUrl: data, adminUrl: admin, simulated } = sidecar;
+      say(sink.log, 'listening', { data, admin, simulated });
+      sidecar.catalogFile(firstFault(path, fromCatalogFile.faults));
+      const catalogModels = fromCatalogFile.models;
+      const adopted: Adopted = { first: config, current: config, files, catalogModels, over: false };
+      // A signal and a change of the file often come together, so runs are combined.
+      let quietly = true;
+      const refresh = oneAtATime(
+        async () => {
+          const reloaded = reloadFrom({ path, shell, sidecar, sink, follow }, adopted, quietly);
+          quietly = true;
+          await reloaded;
+        },
+        (cause) => {
+          sidecar.reloadRefused();
+          say(sink.log, 'configRefused', { reason: cause instanceof Error ? cause.message : '' });
+        },
+      );
+      reload = () => {
+        quietly = false;
+        refresh();
+      };
+      if (changed) reload();
+      onKeyRefused.call = rarely(refresh, refreshEveryMs);
+      return {
+        close() {
+          adopted.over = true;
+          unwatch();
+        },
+      };
+    });
+  } finally {
+    unwatch();
   }
-  return serve(loaded.config, shell, async (sidecar, sink, onKeyRefused) => {
-    for (const warning of loaded.warnings) say(sink.log, 'configWarning', warning);
-    const { dataUrl: data, adminUrl: admin, simulated } = sidecar;
-    say(sink.log, 'listening', { data, admin, simulated });
-    sidecar.catalogFile(firstFault(path, loaded.fromCatalogFile.faults));
-    const { followFiles, oneAtATime, rarely, watchConfig } = await import('./config/reload.ts');
-    const { config, files: named, fromCatalogFile } = loaded;
-    const adopted: Adopted = {
-      first: config,
-      current: config,
-      files: named,
-      catalogModels: fromCatalogFile.models,
-      over: false,
-    };
-    // A signal and a change of the file often come together, so runs are combined.
-    let quietly = true;
-    const refresh = oneAtATime(
-      async () => {
-        const reloaded = reloadFrom(path, adopted, shell, sidecar, sink, quietly);
-        quietly = true;
-        const files = await reloaded;
-        if (files !== null && !adopted.over) follow(files);
-      },
-      (cause) => {
-        sidecar.reloadRefused();
-        say(sink.log, 'configRefused', { reason: cause instanceof Error ? cause.message : '' });
-      },
-    );
-    const reload = (): void => {
-      quietly = false;
-      refresh();
-    };
-    shell.onSignal('SIGHUP', reload);
-    const follow = followFiles(reload);
-    follow(named);
-    const watch = watchConfig(path, reload);
-    onKeyRefused.call = rarely(refresh, refreshEveryMs);
-    return {
-      close() {
-        adopted.over = true;
-        watch.close();
-        follow([]);
-      },
-    };
-  });
 }
 
 /** A refused key is looked up in its file again no more often than this. */
@@ -174,40 +183,48 @@ interface Adopted {
   over: boolean;
 }
 
+/** What a reload works with. */
+interface Reloading {
+  readonly path: string;
+  readonly shell: Shell;
+  readonly sidecar: Sidecar;
+  readonly sink: LogSink;
+  /** Sets the files whose changes cause a reload. */
+  readonly follow: (files: readonly string[]) => void;
+}
+
 /**
- * Adopts a changed file, or keeps the old configuration and logs every fault of the new one.
+ * Adopts a changed file, or keeps the old configuration and logs every fault of the new one. Rejects if it can't be
+ * adopted.
  * @param quietly adopts it only if it differs from the current one, and reports no fault
- * @returns the files to follow from now on, one that is missing too, as it may come; null: the same as before. Rejects
- * if it can't be adopted.
  */
 async function reloadFrom(
-  path: string,
+  { path, shell, sidecar, sink: { log, setLevel }, follow }: Reloading,
   adopted: Adopted,
-  shell: Shell,
-  sidecar: Sidecar,
-  { log, setLevel }: LogSink,
   quietly: boolean,
-): Promise<readonly string[] | null> {
+): Promise<void> {
   const { loadAside } = await import('./config/load-aside.ts');
   const { firstFault } = await import('./config/faults.ts');
   const loaded = await loadAside(path, shell.env, adopted.catalogModels);
-  if (adopted.over) return null;
-  if (quietly && (!loaded.ok || isDeepStrictEqual(loaded.config, adopted.current))) return null;
+  if (adopted.over) return;
+  if (quietly && (!loaded.ok || isDeepStrictEqual(loaded.config, adopted.current))) return;
+  // One that is missing too, as it may come. From now on, since what they say may be adopted seconds later.
+  follow([...adopted.files, ...loaded.files]);
   if (!loaded.ok) {
     sidecar.reloadRefused();
     for (const fault of loaded.faults) say(log, 'configRefused', fault);
-    return [...adopted.files, ...loaded.files];
+    return;
   }
   await sidecar.reload(loaded.config);
   adopted.current = loaded.config;
   adopted.files = loaded.files;
   adopted.catalogModels = loaded.fromCatalogFile.models;
+  if (!adopted.over) follow(loaded.files);
   setLevel(loaded.config.observe.log);
   for (const key of needingRestart(adopted.first, loaded.config, loaded.restart))
     say(log, 'needsRestart', { path: key });
   say(log, 'configReloaded');
   sidecar.catalogFile(firstFault(path, loaded.fromCatalogFile.faults));
-  return loaded.files;
 }
 
 /** What is called when a provider refuses a key, set once the sidecar runs. */
@@ -251,7 +268,9 @@ async function serve(
 async function check(args: string[], shell: Shell): Promise<number> {
   const options = { 'no-env': { type: 'boolean' }, connect: { type: 'boolean' } } as const;
   const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
-  const path = configPath(positionals[0], shell);
+  const [file, ...others] = positionals;
+  if (others.length > 0) throw new UsageError('check takes one file: call it for each.');
+  const path = configPath(file, shell);
   const { allFaults, loadConfig, formatFaults } = await import('./config/load.ts');
   const loaded = loadConfig(path, shell.env, values['no-env'] === true);
   if (loaded.warnings.length > 0)

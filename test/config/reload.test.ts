@@ -2,11 +2,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { needingRestart } from '../../src/config/changed.ts';
 import { oneAtATime } from '../../src/config/reload.ts';
 import { restartPaths } from '../../src/config/restart.ts';
@@ -135,6 +137,75 @@ test('the demo that `npm start` began ends with it', async () => {
   // Its output ends with the last process that writes to it.
   await once(npm, 'close');
   await expect(fetch(`${url}/v1/models`)).rejects.toThrow();
+});
+
+describe('what changes while the process starts', () => {
+  /** A process whose start waits for the token of a managed identity, which comes once `answer` is called. */
+  const startSlowly = async (yaml: string) => {
+    const folder = mkdtempSync(join(tmpdir(), 'sidegate-reload-'));
+    const path = join(folder, 'sidegate.yaml');
+    const held: ServerResponse[] = [];
+    const identity = createServer((_, res) => {
+      held.push(res);
+      identity.emit('asked');
+    });
+    await once(identity.listen(0, '127.0.0.1'), 'listening');
+    const { port } = identity.address() as AddressInfo;
+    writeFileSync(join(folder, 'key'), 'first');
+    writeFileSync(path, yaml.replaceAll('FOLDER', folder));
+    const main = new URL('../../dist/main.js', import.meta.url).pathname;
+    const child = spawn(process.execPath, [main, 'run', '--config', path], {
+      env: { PATH: process.env.PATH, IDENTITY_ENDPOINT: `http://127.0.0.1:${port}/`, IDENTITY_HEADER: 'h' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let text = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk));
+    const closed = once(child, 'close');
+    onTestFinished(async () => {
+      child.kill('SIGTERM');
+      await closed;
+      identity.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    await Promise.race([once(identity, 'asked'), closed]);
+    const answer = (): void => {
+      identity.removeAllListeners('request');
+      identity.on('request', (_, res) => res.writeHead(404).end());
+      for (const res of held) res.writeHead(404).end();
+    };
+    return { folder, path, child, answer, text: () => text };
+  };
+  const slow =
+    'listen: { port: 0 }\nadmin: { port: 0 }\nauthenticate: { anonymousTenant: all }\nproviders:\n' +
+    '  az: { preset: azure, baseUrl: "https://x.openai.azure.com/openai/v1", credential: azure }\n' +
+    '  own: { dialect: openai, baseUrl: "http://127.0.0.1:9/v1", apiKey: "file:FOLDER/key" }\n' +
+    'routes: [{ model: first, targets: [{ provider: az }] }]\n';
+  const reloaded = (text: () => string) =>
+    vi.waitFor(() => expect(text()).toMatch(/listening.*configuration reloaded/s), { timeout: 30_000 });
+
+  test('a changed file is adopted once it serves', async () => {
+    const { path, folder, answer, text } = await startSlowly(slow);
+    writeFileSync(path, slow.replaceAll('FOLDER', folder).replace('model: first', 'model: second'));
+    answer();
+    await reloaded(text);
+    const url = /"data":"([^"]+)"/.exec(text())?.[1];
+    expect(await (await fetch(`${url}/v1/models`)).text()).toMatch('"second"');
+  });
+
+  test('so is a changed secret', async () => {
+    const { folder, answer, text } = await startSlowly(slow);
+    writeFileSync(join(folder, 'key'), 'second');
+    answer();
+    await reloaded(text);
+  });
+
+  test('a SIGHUP does not end it, and is obeyed once it serves', async () => {
+    const { child, answer, text } = await startSlowly(slow);
+    child.kill('SIGHUP');
+    answer();
+    await reloaded(text);
+    expect(child.exitCode).toBe(null);
+  });
 });
 
 // Each reload opens the simulator anew, which would keep the process alive.
