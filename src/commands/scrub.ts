@@ -23,8 +23,8 @@ export async function scrubCommand(args: string[], shell: Shell): Promise<number
     options: { config: { type: 'string', short: 'c' } },
     allowPositionals: true,
   });
-  const [path] = positionals;
-  if (path === undefined) {
+  const [path, ...others] = positionals;
+  if (path === undefined || others.length > 0) {
     shell.printError('usage: sidegate scrub FILE [--config FILE]\n');
     return 2;
   }

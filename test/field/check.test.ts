@@ -29,6 +29,11 @@ async function check(text: string, ...options: string[]): Promise<{ code: number
 
 const example = readFileSync(new URL('../../deploy/sidegate.example.yaml', import.meta.url), 'utf8');
 
+test('check refuses a second file, which it would not look at', async () => {
+  const { code, said } = await check(example, '--no-env', fileWith('providers: ['));
+  expect({ code, said }).toEqual({ code: 2, said: expect.stringContaining('one file') });
+});
+
 test('item 14: check tells all faults in one go, those of secrets too', async () => {
   const { code, said } = await check(`
 listen: { port: 99999, prot: 1 }

@@ -39,6 +39,11 @@ scrub: { recogniser: { url: "${url}", timeoutMs: 30000 }, request: { postal_code
   };
 }
 
+test('a second file, which it would not look at, is refused', async () => {
+  const { code, out, err } = await runCommand(['scrub', file, file]);
+  expect({ code, out, err }).toEqual({ code: 2, out: '', err: expect.stringContaining('scrub FILE') });
+});
+
 test('without a configuration, all kinds that have a form', async () => {
   const { code, out } = await runCommand(['scrub', file]);
   expect(code).toBe(0);
