@@ -3,7 +3,7 @@
 import type { Path } from './faults.ts';
 import { absent, type Draft, type DraftProvider, type Report } from './report.ts';
 import { configSchema } from './schema.ts';
-import { isHeaderSafe, redisUrlFault } from './syntax.ts';
+import { redisUrlFault, sentSecretFault } from './syntax.ts';
 
 /** Checks these settings, except those inside providers. */
 export function checkResilience(draft: Draft, report: Report): void {
@@ -54,14 +54,9 @@ export function checkKeysOf(path: Path, { apiKey, apiKeys }: DraftProvider, repo
   const seen = new Set<string>();
   const check = (key: string | undefined, at: Path): void => {
     if (key === undefined) return;
-    if (!isHeaderSafe(key)) {
-      report.fault(
-        at,
-        'begins or ends with a space, or contains a line break or other character that a header cannot carry',
-      );
-    } else if (seen.has(key)) {
-      report.fault(at, 'is a duplicate of an earlier credential');
-    }
+    const wrong = sentSecretFault(key);
+    if (wrong !== null) report.fault(at, wrong);
+    else if (seen.has(key)) report.fault(at, 'is a duplicate of an earlier credential');
     seen.add(key);
   };
   check(apiKey, [...path, 'apiKey']);

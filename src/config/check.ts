@@ -35,6 +35,7 @@ import {
   listenHostFault,
   originFault,
   sameHost,
+  sentSecretFault,
   socketFault,
 } from './syntax.ts';
 
@@ -103,6 +104,9 @@ function checkListen(draft: Draft, report: Report): void {
       report.fault(place, `listen and admin cannot share port ${port}`);
     }
   }
+  // One with a line break at its end, as from a file, would be in force, but nobody could send it.
+  const tokenFault = admin.token === undefined ? null : sentSecretFault(admin.token);
+  if (tokenFault !== null) report.fault(['admin', 'token'], tokenFault);
   for (const [room, hosts] of [
     ['listen', listen.allowedHosts] as const,
     ['admin', admin.allowedHosts] as const,

@@ -114,6 +114,12 @@ export function headerFault(name: string, value: string, dialect: DialectName | 
 export const isHeaderSafe = (secret: string): boolean =>
   /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(secret);
 
+/** Checks a secret that is sent in a header. The fault doesn't quote it. */
+export const sentSecretFault = (secret: string): string | null =>
+  isHeaderSafe(secret)
+    ? null
+    : 'begins or ends with a space, or contains a line break or other character that a header cannot carry';
+
 /** The kernel's limit on a socket's path, without the final NUL. */
 const socketPathMaxBytes = 107;
 

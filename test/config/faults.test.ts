@@ -72,6 +72,7 @@ const faultTable: [string, unknown, string, RegExp][] = [
   ['listen.port', '${UNSET}', 'listen.port', /variable UNSET is not set/],
   ['providers.own.apiKey', '${BAD', 'providers.own.apiKey', /"\$\{" must be followed by NAME/],
   ['providers.own.apiKey', '${EMPTY}', 'providers.own.apiKey', /must not be empty/],
+  ['admin.token', '${ODD} of the admin port', 'admin.token', /a header cannot carry/],
   ['providers.own.apiKey', '${ODD}', 'providers.own.apiKey', /a header cannot carry/],
   ['providers.own.apiKey', 'file:/run/none', 'providers.own.apiKey', /the file it names cannot be used/],
   ['providers.own.apiKey', 'file:/run/empty', 'providers.own.apiKey', /the file it names is empty/],
