@@ -49,7 +49,7 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
     if (settings === undefined) throw new Error(`no provider ${name}`);
     const simulator = await embeddedSimulator(settings);
     const { wallClock } = world;
-    const tokens = await platformTokens(settings.credential, name, telemetry, wallClock);
+    const tokens = await platformTokens(settings, name, telemetry, wallClock);
     const signers = await openSigners(name, settings, telemetry, wallClock);
     const provider = createProvider(
       name,
@@ -124,7 +124,7 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
 
 /** Tokens of the machine's identity; null: not used, and the libraries for them are not loaded. */
 async function platformTokens(
-  platform: ProviderConfig['credential'],
+  { credential: platform, baseUrl = '' }: ProviderConfig,
   provider: string,
   telemetry: Pick<Telemetry, 'platformCredential'>,
   wallClock: () => number,
@@ -133,8 +133,10 @@ async function platformTokens(
   const { keepToken } = await import('./credentials/keeper.ts');
   const source =
     platform === 'google' ? await import('./credentials/google.ts') : await import('./credentials/azure.ts');
-  return keepToken(source.fetchToken, wallClock, (cause) =>
-    telemetry.platformCredential(provider, platform, nameOf(cause), source.advice),
+  return keepToken(
+    () => source.fetchToken(baseUrl),
+    wallClock,
+    (cause) => telemetry.platformCredential(provider, platform, nameOf(cause), source.advice),
   );
 }
 

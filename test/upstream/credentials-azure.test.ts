@@ -40,6 +40,7 @@ const granted = (value: string): [number, unknown] => [
   200,
   { access_token: value, token_type: 'Bearer', expires_in: 3600 },
 ];
+const here = 'https://own.openai.azure.com/openai/v1';
 const scope = 'https://cognitiveservices.azure.com/.default';
 const names = [
   'AZURE_TENANT_ID',
@@ -77,11 +78,11 @@ describe('each way to get a token', () => {
       AZURE_FEDERATED_TOKEN_FILE: path,
       AZURE_AUTHORITY_HOST: `${origin}/`,
     });
-    const token = await fetchToken();
+    const token = await fetchToken(here);
     expect(token.value).toBe('t0');
     expect(token.expiresMs - Date.now()).toBeGreaterThan(3_500_000);
     await writeFile(path, 'second.assertion.x');
-    expect((await fetchToken()).value).toBe('t1');
+    expect((await fetchToken(here)).value).toBe('t1');
     expect(asked.map(({ url }) => url)).toEqual(Array(2).fill('/my-tenant/oauth2/v2.0/token'));
     expect(Object.fromEntries(asked[0]?.body ?? [])).toEqual({
       grant_type: 'client_credentials',
@@ -101,7 +102,7 @@ describe('each way to get a token', () => {
       AZURE_CLIENT_SECRET: 's3cret~+/=',
       AZURE_AUTHORITY_HOST: origin,
     });
-    expect((await fetchToken()).value).toBe('by-secret');
+    expect((await fetchToken(here)).value).toBe('by-secret');
     expect(Object.fromEntries(asked[0]?.body ?? [])).toEqual({
       grant_type: 'client_credentials',
       scope,
@@ -115,7 +116,7 @@ describe('each way to get a token', () => {
   test('a managed identity of a virtual machine', async () => {
     const { origin, asked } = await tokenServer(() => [200, { access_token: 'by-imds', expires_on: endS }]);
     environment({ AZURE_POD_IDENTITY_AUTHORITY_HOST: origin, AZURE_CLIENT_ID: 'mine' });
-    expect(await fetchToken()).toEqual({ value: 'by-imds', expiresMs: Number(endS) * 1000 });
+    expect(await fetchToken(here)).toEqual({ value: 'by-imds', expiresMs: Number(endS) * 1000 });
     const { url = '', headers } = asked[0] ?? {};
     const { pathname, searchParams } = new URL(url, origin);
     expect(pathname).toBe('/metadata/identity/oauth2/token');
@@ -130,10 +131,40 @@ describe('each way to get a token', () => {
   test('a managed identity of App Service', async () => {
     const { origin, asked } = await tokenServer(() => [200, { access_token: 'by-app', expires_on: endS }]);
     environment({ IDENTITY_ENDPOINT: `${origin}/msi/token`, IDENTITY_HEADER: 'platform-secret' });
-    expect((await fetchToken()).value).toBe('by-app');
+    expect((await fetchToken(here)).value).toBe('by-app');
     const { url = '', headers } = asked[0] ?? {};
     expect(url).toBe('/msi/token?api-version=2019-08-01&resource=https%3A%2F%2Fcognitiveservices.azure.com');
     expect(headers?.['x-identity-header']).toBe('platform-secret');
+  });
+
+  test.each([
+    ['https://own.openai.azure.us/openai/v1', 'us'],
+    ['https://own.cognitiveservices.azure.cn/openai/v1', 'cn'],
+    ['https://own.azure-api.us/openai', 'us'],
+    ['https://own.openai.azure.com/openai/v1', 'com'],
+    ['https://llm.example.us/openai', 'com'],
+  ])('the token for %s is of its cloud', async (baseUrl, cloud) => {
+    const { origin, asked } = await tokenServer(() => granted('t'));
+    environment({
+      AZURE_TENANT_ID: 't',
+      AZURE_CLIENT_ID: 'c',
+      AZURE_CLIENT_SECRET: 's',
+      AZURE_AUTHORITY_HOST: origin,
+    });
+    await fetchToken(baseUrl);
+    expect(asked[0]?.body.get('scope')).toBe(`https://cognitiveservices.azure.${cloud}/.default`);
+  });
+
+  test.each([
+    ['https://login.microsoftonline.us/', 'us'],
+    ['https://login.chinacloudapi.cn', 'cn'],
+    ['https://login.microsoftonline.com', 'com'],
+  ])('behind a name of one’s own, the token is of the cloud of %s', async (authority, cloud) => {
+    const { origin, asked } = await tokenServer(() => [200, { access_token: 't', expires_on: endS }]);
+    environment({ AZURE_POD_IDENTITY_AUTHORITY_HOST: origin, AZURE_AUTHORITY_HOST: authority });
+    await fetchToken('https://llm.internal/openai/v1');
+    const { searchParams } = new URL(asked[0]?.url ?? '', origin);
+    expect(searchParams.get('resource')).toBe(`https://cognitiveservices.azure.${cloud}`);
   });
 
   test.each([
@@ -149,11 +180,11 @@ describe('each way to get a token', () => {
       AZURE_CLIENT_SECRET: secret,
       AZURE_AUTHORITY_HOST: origin,
     });
-    const failure = await fetchToken().catch((cause: unknown) => cause);
+    const failure = await fetchToken(here).catch((cause: unknown) => cause);
     expect(failure).toBeInstanceOf(Error);
     expect(String(failure)).not.toContain(secret);
     environment({ AZURE_POD_IDENTITY_AUTHORITY_HOST: origin });
-    await expect(fetchToken()).rejects.toThrow('managed identity');
+    await expect(fetchToken(here)).rejects.toThrow('managed identity');
   });
 });
 

@@ -102,6 +102,25 @@ test('a try that hangs is abandoned so that the start continues, then repeated; 
   expect(asked).toBe(3);
 });
 
+test('a refused token is fetched again at once, although the clock was set back', async () => {
+  const { now, passed } = handTime();
+  let [given, backMs] = [0, 0];
+  const keeper = await keepToken(
+    async () => ({ value: `t${++given}`, expiresMs: 9e9 }),
+    () => now() - backMs,
+    () => {},
+  );
+  backMs = 3_600_000;
+  keeper.renew();
+  await passed(0);
+  expect([given, keeper.current()]).toEqual([2, 't2']);
+  // A burst of refusals asks once all the same.
+  keeper.renew();
+  await passed(0);
+  expect(given).toBe(2);
+  keeper.close();
+});
+
 /** A metadata server that this process asks for credentials. @param ready whether it answers yet */
 async function startMetadata(ready: () => boolean): Promise<void> {
   const metadata = createServer((req, res) => {

@@ -8,7 +8,6 @@ import type { ClientAuth } from 'oauth4webapi';
 import { isLoopback } from '../../base/node-http.ts';
 import type { Token } from './keeper.ts';
 
-const resource = 'https://cognitiveservices.azure.com';
 /** Only the start of the process waits for this. */
 const timeoutMs = 5_000;
 
@@ -16,18 +15,26 @@ const timeoutMs = 5_000;
 export const advice =
   'check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE or AZURE_CLIENT_SECRET, or the managed identity';
 
-/** Requests a token with the credentials the machine has now. Rejects when there is none. */
-export function fetchToken(): Promise<Token> {
+/** Whose token it is to be: each of Azure's clouds has its own service, which the others' logins don't know. */
+function resourceOf(baseUrl: string, { AZURE_AUTHORITY_HOST: authority = '' }: NodeJS.ProcessEnv): string {
+  const [, named] = /^https?:\/\/[^/:?]+\.azure(?:-api)?\.(com|us|cn)(?![^/:?])/.exec(baseUrl) ?? [];
+  const [, login = 'com'] = /^https:\/\/login\.[^/:]+\.(us|cn)(?![^/:])/.exec(authority) ?? [];
+  return `https://cognitiveservices.azure.${named ?? login}`;
+}
+
+/** Requests a token with the credentials the machine has now. Rejects when there is none. @param baseUrl of the provider */
+export function fetchToken(baseUrl: string): Promise<Token> {
   const { env } = process;
+  const resource = resourceOf(baseUrl, env);
   const { AZURE_TENANT_ID: tenant, AZURE_CLIENT_ID: client } = env;
   const { AZURE_CLIENT_SECRET: secret, AZURE_FEDERATED_TOKEN_FILE: file } = env;
   if (tenant && client && secret)
-    return grant(tenant, client, (_as, _client, body) => {
+    return grant(tenant, client, resource, (_as, _client, body) => {
       body.set('client_secret', secret);
       body.set('client_id', client);
     });
-  if (tenant && client && file) return grant(tenant, client, assertion(client, file));
-  return askMachine(env);
+  if (tenant && client && file) return grant(tenant, client, resource, assertion(client, file));
+  return askMachine(env, resource);
 }
 
 /** A client assertion read from a file; each time, since the platform renews the file. */
@@ -40,7 +47,7 @@ const assertion =
   };
 
 /** Requests a token by a client credentials grant. Its library is loaded only here. */
-async function grant(tenant: string, client: string, auth: ClientAuth): Promise<Token> {
+async function grant(tenant: string, client: string, resource: string, auth: ClientAuth): Promise<Token> {
   const oauth = await import('oauth4webapi');
   const authority = process.env.AZURE_AUTHORITY_HOST || 'https://login.microsoftonline.com';
   const issuer = new URL(encodeURIComponent(tenant), authority.replace(/\/*$/, '/')).href;
@@ -60,7 +67,7 @@ async function grant(tenant: string, client: string, auth: ClientAuth): Promise<
 }
 
 /** Token of a managed identity: from the endpoint that App Service or Container Apps set, else the virtual machine's. */
-async function askMachine(env: NodeJS.ProcessEnv): Promise<Token> {
+async function askMachine(env: NodeJS.ProcessEnv, resource: string): Promise<Token> {
   const { IDENTITY_ENDPOINT: endpoint, IDENTITY_HEADER: header = '' } = env;
   const host = env.AZURE_POD_IDENTITY_AUTHORITY_HOST || 'http://169.254.169.254';
   const url = new URL(endpoint || '/metadata/identity/oauth2/token', host);

@@ -81,7 +81,9 @@ export async function keepToken<T>(
   return {
     current: () => (kept !== null && kept.expiresMs > wallClock() ? kept.value : null),
     renew() {
-      if (timer === null || wallClock() - triedMs < retryMs) return;
+      const sinceMs = wallClock() - triedMs;
+      // Less than nothing: the clock was set back.
+      if (timer === null || (sinceMs >= 0 && sinceMs < retryMs)) return;
       clearTimeout(timer);
       next();
     },
