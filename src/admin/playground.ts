@@ -32,7 +32,7 @@ export async function play(
   if (typeof order === 'string') return refuse(400, order);
   if (!URL.canParse(dataUrl))
     return refuse(409, 'The data port is a Unix socket, which the playground cannot use.');
-  const sent = request(new URL(order.path, dataUrl), {
+  const sent = request(placeOf(order.path, dataUrl), {
     method: 'POST',
     headers: {
       ...more,
@@ -60,6 +60,14 @@ export async function play(
     });
     sent.end(order.body);
   });
+}
+
+/** Where a path of the data port is called. One that listens on all addresses is called as this machine. */
+function placeOf(path: string, dataUrl: string): URL {
+  const url = new URL(path, dataUrl);
+  if (url.hostname === '0.0.0.0') url.hostname = '127.0.0.1';
+  if (url.hostname === '[::]') url.hostname = '[::1]';
+  return url;
 }
 
 interface Order {

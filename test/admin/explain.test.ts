@@ -3,10 +3,12 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { ask } from '../support/client.ts';
 import { type Gate, startGate } from '../support/gate.ts';
 import { openaiWire } from '../support/replies.ts';
 import { runCommand } from '../support/run-command.ts';
+import { startTestSidecar } from '../support/sidecar.ts';
 import { answers, refuses, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const token = 'token-of-the-admin-port';
@@ -151,4 +153,20 @@ test('the command asks the running sidecar, which asks no provider', async () =>
   // What the data port refuses is said in words, too.
   expect((await run(admin, '--key', 'sk-wrong')).err).toMatch(/\(401\): [A-Z][^{]*key/);
   rmSync(folder, { recursive: true });
+});
+
+test.each(['0.0.0.0', '::'])('so it does where the data port listens on all addresses, %s', async (host) => {
+  const sidecar = await startTestSidecar({
+    listen: { host },
+    admin: { token },
+    providers: { bad: { dialect: 'openai', baseUrl: broken.baseUrl } },
+    routes: [{ model: 'chat', targets: [{ provider: 'bad' }] }],
+  });
+  onTestFinished(() => sidecar.stop());
+  const order = { path: openaiWire.path, key: '', body: JSON.stringify(openaiWire.request('hi', more)) };
+  const found = await ask(sidecar.adminUrl, '/api/explain', {
+    body: order,
+    headers: { authorization: `Bearer ${token}` },
+  });
+  expect([found.status, found.text]).toEqual([200, expect.stringContaining('"route":"chat"')]);
 });
