@@ -1,5 +1,6 @@
 /** `sidegate keys`: creates, lists and revokes stored keys, in the store's file or over a sidecar's admin port. */
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type KeyPage, makeKey, showKeys } from '../admin/manage.ts';
 import { keyTables, openStoredKeys } from '../authenticate/stored-keys.ts';
@@ -97,9 +98,12 @@ async function inFile(values: Values, shell: Shell): Promise<KeyAccess> {
     if (path === undefined) throw new Error(`${file} names no store: set store.path.`);
     const { keys: fixed, oidc } = config.authenticate;
     ids = new Set([...fixed, ...oidc].map((entry) => entry.id));
-  } else if (!existsSync(path)) {
-    throw new Error(`there is no store ${path}: a sidecar creates it when it starts with this store.path.`);
   }
+  // A new one beside it, as of a path that counts from another folder, would take keys that open nothing.
+  if (!existsSync(path))
+    throw new Error(
+      `there is no store ${resolve(path)}: a sidecar creates it when it starts with this store.path.`,
+    );
   const { openStore } = await import('../store/database.ts');
   const store = await openStore(path, [keyTables]);
   const stored = openStoredKeys(store);

@@ -62,7 +62,7 @@ const catalogMaxBytes = 4 * 1024 * 1024;
 const secretMaxBytes = 64 * 1024;
 
 /**
- * Loads a configuration file. Paths in it are relative to its folder. An unreadable file is a fault too.
+ * Loads a configuration file. Files that are read with it are named from its folder. An unreadable file is a fault too.
  * Never throws.
  * @param assumes variables and files of secrets that are missing are taken as there
  * @param kept entries of the catalog file that are in use, which stay if it can't be used any more

@@ -1,6 +1,6 @@
 /** Keys made while the gateway runs: the admin port, the command line, processes that share a file, and their end. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -262,6 +262,23 @@ describe('sidegate keys', () => {
       errors: expect.stringContaining('401'),
     });
     expect((await cli(['list', ...where])).errors).toContain('SIDEGATE_ADMIN_TOKEN');
+  });
+
+  test('makes no store of its own, whose keys would open nothing', async () => {
+    const config = `${path}.yaml`;
+    const missing = join(`${path}-elsewhere`, 'store.db');
+    writeFileSync(
+      config,
+      `store: { path: "${missing}" }\nproviders: { p: { dialect: openai, baseUrl: "http://127.0.0.1:9/v1" } }\n` +
+        'routes: [{ model: m, targets: [{ provider: p }] }]\n',
+    );
+    for (const args of [['create', '--id', 'web', '--tenant', 'acme'], ['list'], ['revoke', 'web']])
+      expect(await cli([...args, '--config', config])).toEqual({
+        code: 1,
+        output: '',
+        errors: expect.stringContaining(`there is no store ${missing}`),
+      });
+    expect(existsSync(missing)).toBe(false);
   });
 
   test('says what is wrong', async () => {
