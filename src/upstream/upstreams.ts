@@ -87,11 +87,21 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
   return {
     async update(config) {
       const { connectTimeoutMs, connectionsMax } = config.attempt;
-      for (const name of Object.keys(config.providers)) {
+      const changed = Object.keys(config.providers).flatMap((name) => {
         const made = JSON.stringify([config.providers[name], connectTimeoutMs, connectionsMax]);
-        const before = open.get(name);
-        if (before?.made === made) continue;
-        open.set(name, await start(name, config, made));
+        return open.get(name)?.made === made ? [] : [{ name, made }];
+      });
+      // Together, since each may wait seconds for a platform's credential. None takes its place unless all can.
+      const starts = await Promise.allSettled(changed.map(({ name, made }) => start(name, config, made)));
+      const started = starts.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+      const failed = starts.find((each) => each.status === 'rejected');
+      if (failed !== undefined) {
+        await Promise.all(started.map((entry) => entry.close()));
+        throw failed.reason;
+      }
+      for (const entry of started) {
+        const before = open.get(entry.provider.name);
+        open.set(entry.provider.name, entry);
         if (before !== undefined) retire(before, config);
       }
       for (const [name, entry] of open) {

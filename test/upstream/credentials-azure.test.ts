@@ -1,11 +1,16 @@
 /** Entra ID tokens: each way to get one, from servers on loopback; renewed from changing files, sent to Azure. */
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { silent } from '../../src/base/telemetry.ts';
+import { realWorld } from '../../src/base/world.ts';
+import { configSchema } from '../../src/config/schema.ts';
 import { fetchToken } from '../../src/upstream/credentials/azure.ts';
+import { createUpstreams } from '../../src/upstream/upstreams.ts';
 import { ask } from '../support/client.ts';
 import { openaiWire, testModel } from '../support/replies.ts';
 import { startTestSidecar } from '../support/sidecar.ts';
@@ -186,6 +191,29 @@ describe('each way to get a token', () => {
     environment({ AZURE_POD_IDENTITY_AUTHORITY_HOST: origin });
     await expect(fetchToken(here)).rejects.toThrow('managed identity');
   });
+});
+
+test('providers wait for their tokens together, not one after another', async () => {
+  const held: (() => void)[] = [];
+  let over = 0;
+  const identity = createServer((_, res) => {
+    res.on('close', () => over++);
+    held.push(() => res.writeHead(404).end());
+    identity.emit('asked');
+  });
+  await once(identity.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => void identity.close());
+  const { port } = identity.address() as AddressInfo;
+  environment({ AZURE_POD_IDENTITY_AUTHORITY_HOST: `http://127.0.0.1:${port}` });
+  const azure = { preset: 'azure', baseUrl: here, credential: 'azure' as const };
+  const config = configSchema.parse({ providers: { one: azure, two: azure, three: azure } });
+  const upstreams = createUpstreams(realWorld, silent);
+  onTestFinished(() => upstreams.close());
+  const started = upstreams.update(config);
+  while (held.length < 3) await once(identity, 'asked');
+  expect(over).toBe(0);
+  for (const answer of held) answer();
+  expect([...(await started).keys()]).toEqual(['one', 'two', 'three']);
 });
 
 test('requests carry the token; without one they are sent without, and the log says what to check', async () => {
