@@ -94,7 +94,8 @@ const isUsage = (cause: unknown): boolean =>
 function explain(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   if (!('code' in cause) || cause.code !== 'EADDRINUSE') return cause.message;
-  const where = 'port' in cause ? `port ${cause.port}` : 'the socket';
+  const { port, address } = cause as { readonly port?: number; readonly address?: string };
+  const where = port !== undefined && port >= 0 ? `port ${port}` : `the socket ${address}`;
   return `${where} is already in use: stop the process that listens there, or choose another in the configuration (demo: --port).`;
 }
 

@@ -14,6 +14,7 @@ import type { PlainHead } from './head.ts';
 import type { ActiveRequests } from './incoming.ts';
 import { createIntake, type Refused } from './intake.ts';
 import { Connection, type LanePort, LaneReply } from './lane.ts';
+import { openPort } from './open-port.ts';
 import { type NodeOutlet, respond, type WholeOutlet } from './respond.ts';
 import { createRunner, type Send } from './run.ts';
 import type { ListenSettings } from './settings.ts';
@@ -168,7 +169,7 @@ export async function listen(
   });
   // What it does when it begins to listen: it checks its connections for slow requests.
   if (door.closed) server.emit('listening');
-  else await opened(server, config);
+  else await openPort(server, config);
 
   return {
     url: door.closed ? '' : urlOf(server, config),
@@ -273,18 +274,6 @@ function createLane(
   slowChecks.unref();
   server.on('close', () => clearInterval(slowChecks));
   return { lane, count };
-}
-
-/** Clients that connect while the process is busy wait for it; beyond the backlog they would try again after seconds. */
-function opened(server: Server, { host, port, socket, connectionsMax }: ListenSettings): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    const at = socket === undefined ? { host, port } : { path: socket };
-    server.listen({ ...at, backlog: connectionsMax }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }
 
 const ignore = (): void => {};
