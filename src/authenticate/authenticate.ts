@@ -105,11 +105,15 @@ function identify(
 
 const unknownKey = (): Refusal => new Refusal('wrong_key', 'The key is unknown.');
 
-function findStored(digest: Buffer, { stored }: Keyring): Caller | Refusal {
+function findStored(digest: Buffer, { stored, ids }: Keyring): Caller | Refusal {
   try {
     const found = stored?.find(digest) ?? null;
     if (found === null) return unknownKey();
-    return found === 'revoked' ? new Refusal('key_revoked', 'The key has been revoked.') : found;
+    if (found === 'revoked') return new Refusal('key_revoked', 'The key has been revoked.');
+    // Made in another pod: both would share limits and be told apart nowhere.
+    if (ids.has(found.identity.keyId ?? ''))
+      return new Refusal('wrong_key', "The key's id is taken by this gateway's configuration.");
+    return found;
   } catch {
     return new Refusal('callers_unknown', 'The key store cannot be read.', { retryAfterMs: 1000 });
   }

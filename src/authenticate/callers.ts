@@ -12,6 +12,8 @@ import type { Tokens } from './tokens.ts';
 export interface CallersConfig {
   readonly authenticate: AuthenticateSettings;
   readonly mode: 'enforce' | 'observe';
+  /** With a Redis, the store also has the keys that other pods made. */
+  readonly sync: { readonly redis?: string | undefined };
 }
 
 /** Makes the keyrings of successive configurations. */
@@ -66,14 +68,15 @@ export function createCallers(stored: StoredKeys | null, world: CallersWorld): C
 }
 
 /**
- * Throws if a key or an id is both in the configuration and in the store, even revoked: each must belong to
- * one caller.
+ * Throws if a key or an id is both in the configuration and in the store, even revoked: each must belong to one caller.
+ * An id that another pod may have given to a key must not keep this one from starting: that key opens nothing here.
  */
-function refuseSharedKeys({ authenticate }: CallersConfig, stored: StoredKeys | null): void {
+function refuseSharedKeys({ authenticate, sync }: CallersConfig, stored: StoredKeys | null): void {
   if (stored === null || stored.list('').length === 0) return;
   const shared = authenticate.keys.find(({ sha256 }) => stored.has(Buffer.from(sha256, 'hex')));
   if (shared !== undefined)
     throw new Error(`the key ${shared.id} is already in the store: remove it from the configuration`);
+  if (sync.redis !== undefined) return;
   const named = [...authenticate.keys, ...authenticate.oidc].find(({ id }) => stored.hasId(id));
   if (named !== undefined)
     throw new Error(

@@ -11,6 +11,8 @@ export interface Keyring {
   /** By the SHA-256 of the key, hex. */
   readonly byDigest: ReadonlyMap<string, Caller>;
   readonly stored: StoredKeys | null;
+  /** Ids of the configuration, which stored keys must not have; empty if none are stored. */
+  readonly ids: ReadonlySet<string>;
   readonly tokens: Tokens | null;
   /** Identity of calls without a known key; null: they are refused. */
   readonly anonymous: Identity | null;
@@ -37,6 +39,7 @@ export function createKeyring(
   return {
     byDigest: new Map(config.keys.map((key) => [key.sha256, callerOf(key)])),
     stored,
+    ids: new Set(stored === null ? [] : [...config.keys, ...config.oidc].map(({ id }) => id)),
     tokens,
     anonymous: tenant === undefined ? null : anonymousIdentity(tenant),
     observe,

@@ -5,8 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { openKeyBook } from '../../src/authenticate/shared-keys.ts';
+import { keyTables } from '../../src/authenticate/stored-keys.ts';
 import { runCli } from '../../src/cli.ts';
 import { configSchema } from '../../src/config/schema.ts';
+import { openStore } from '../../src/store/database.ts';
 import { ask } from '../support/client.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 
@@ -304,6 +307,25 @@ test('a key that is both in the configuration and in the store is refused, at st
   expect(await call(sidecar, key)).toBe('key_revoked');
   await sidecar.stop();
   await expect(startTestSidecar(twice)).rejects.toThrow('the key again');
+});
+
+test('a key of another pod with an id of the configuration opens nothing, and keeps this pod from nothing', async () => {
+  const store = await openStore(path, [keyTables]);
+  const theirs = { id: fixed.id, body: JSON.stringify({ id: fixed.id, tenant: 'other' }), createdMs: 1 };
+  openKeyBook(store).adopt([{ ...theirs, digest: sha256('theirs'), revokedMs: null }], {
+    born: 'redis',
+    version: 1,
+  });
+  store.close();
+  // By itself, somebody made it here by mistake.
+  await expect(startTestSidecar(input())).rejects.toThrow(`a key with the id ${fixed.id} is in the store`);
+  const sidecar = await start({ sync: { redis: 'redis://127.0.0.1:9' } });
+  const answers = await Promise.all(
+    ['theirs', 'a key of the configuration'].map((key) => call(sidecar, key)),
+  );
+  expect(answers).toEqual(['wrong_key', 'ok']);
+  const again = configSchema.parse(input({ sync: { redis: 'redis://127.0.0.1:9' }, mode: 'enforce' }));
+  await sidecar.sidecar.reload(again);
 });
 
 test('a key expires at its time, stored or configured', async () => {
