@@ -2,7 +2,8 @@
 
 import type { Telemetry } from '../base/telemetry.ts';
 import type { World } from '../base/world.ts';
-import { nameOf, type TokenKeeper } from './credentials/keeper.ts';
+import { nameOf, type Token, type TokenKeeper } from './credentials/keeper.ts';
+import { createKeepers, type Keepers } from './credentials/keepers.ts';
 import { openSigners } from './credentials/open.ts';
 import { createProvider, reachOf } from './provider.ts';
 import type { ProviderConfig, UpstreamConfig } from './settings.ts';
@@ -32,6 +33,7 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
     close(): Promise<void>;
   }
   const open = new Map<string, Open>();
+  const keepers = createKeepers(world.wallClock);
   // Requests in flight, and those waiting in the batch queue, still go to the provider they were routed to.
   const retired = new Set<Open>();
   const retire = (entry: Open, { attempt, batch }: UpstreamConfig): void => {
@@ -48,9 +50,8 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
     const settings = config.providers[name];
     if (settings === undefined) throw new Error(`no provider ${name}`);
     const simulator = await embeddedSimulator(settings);
-    const { wallClock } = world;
-    const tokens = await platformTokens(settings, name, telemetry, wallClock);
-    const signers = await openSigners(name, settings, telemetry, wallClock);
+    const tokens = await platformTokens(settings, name, keepers, telemetry);
+    const signers = await openSigners(name, settings, keepers, telemetry, world.wallClock);
     const provider = createProvider(
       name,
       settings,
@@ -136,18 +137,21 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
 async function platformTokens(
   { credential: platform, baseUrl = '' }: ProviderConfig,
   provider: string,
+  keepers: Keepers,
   telemetry: Pick<Telemetry, 'platformCredential'>,
-  wallClock: () => number,
 ): Promise<TokenKeeper | null> {
   if (platform !== 'google' && platform !== 'azure') return null;
-  const { keepToken } = await import('./credentials/keeper.ts');
-  const source =
-    platform === 'google' ? await import('./credentials/google.ts') : await import('./credentials/azure.ts');
-  return keepToken(
-    () => source.fetchToken(baseUrl),
-    wallClock,
-    (cause) => telemetry.platformCredential(provider, platform, nameOf(cause), source.advice),
-  );
+  const keep = (name: string, fetch: () => Promise<Token>, advice: string): Promise<TokenKeeper> =>
+    keepers.open(name, fetch, (cause) =>
+      telemetry.platformCredential(provider, platform, nameOf(cause), advice),
+    );
+  if (platform === 'google') {
+    const { advice, fetchToken } = await import('./credentials/google.ts');
+    return keep('google', fetchToken, advice);
+  }
+  const { advice, fetchToken, resourceOf } = await import('./credentials/azure.ts');
+  const resource = resourceOf(baseUrl);
+  return keep(resource, () => fetchToken(resource), advice);
 }
 
 /** Base paths of the simulator's dialects; others are under `/v1`. */

@@ -9,7 +9,7 @@ import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { silent } from '../../src/base/telemetry.ts';
 import { realWorld } from '../../src/base/world.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { fetchToken } from '../../src/upstream/credentials/azure.ts';
+import { fetchToken, resourceOf } from '../../src/upstream/credentials/azure.ts';
 import { createUpstreams } from '../../src/upstream/upstreams.ts';
 import { ask } from '../support/client.ts';
 import { openaiWire, testModel } from '../support/replies.ts';
@@ -45,8 +45,8 @@ const granted = (value: string): [number, unknown] => [
   200,
   { access_token: value, token_type: 'Bearer', expires_in: 3600 },
 ];
-const here = 'https://own.openai.azure.com/openai/v1';
-const scope = 'https://cognitiveservices.azure.com/.default';
+const here = 'https://cognitiveservices.azure.com';
+const scope = `${here}/.default`;
 const names = [
   'AZURE_TENANT_ID',
   'AZURE_CLIENT_ID',
@@ -156,7 +156,7 @@ describe('each way to get a token', () => {
       AZURE_CLIENT_SECRET: 's',
       AZURE_AUTHORITY_HOST: origin,
     });
-    await fetchToken(baseUrl);
+    await fetchToken(resourceOf(baseUrl));
     expect(asked[0]?.body.get('scope')).toBe(`https://cognitiveservices.azure.${cloud}/.default`);
   });
 
@@ -167,7 +167,7 @@ describe('each way to get a token', () => {
   ])('behind a name of one’s own, the token is of the cloud of %s', async (authority, cloud) => {
     const { origin, asked } = await tokenServer(() => [200, { access_token: 't', expires_on: endS }]);
     environment({ AZURE_POD_IDENTITY_AUTHORITY_HOST: origin, AZURE_AUTHORITY_HOST: authority });
-    await fetchToken('https://llm.internal/openai/v1');
+    await fetchToken(resourceOf('https://llm.internal/openai/v1'));
     const { searchParams } = new URL(asked[0]?.url ?? '', origin);
     expect(searchParams.get('resource')).toBe(`https://cognitiveservices.azure.${cloud}`);
   });
@@ -193,6 +193,33 @@ describe('each way to get a token', () => {
   });
 });
 
+const azureIn = (cloud: string) => ({
+  preset: 'azure',
+  baseUrl: `https://own.openai.azure.${cloud}/openai/v1`,
+  credential: 'azure' as const,
+});
+
+test('providers of one cloud have one token, which a reload keeps while no other is to be had', async () => {
+  let up = true;
+  const { origin, asked } = await tokenServer(() => (up ? granted('kept') : [503, {}]));
+  environment({
+    AZURE_TENANT_ID: 't',
+    AZURE_CLIENT_ID: 'c',
+    AZURE_CLIENT_SECRET: 's',
+    AZURE_AUTHORITY_HOST: origin,
+  });
+  const upstreams = createUpstreams(realWorld, silent);
+  onTestFinished(() => upstreams.close());
+  const azure = azureIn('com');
+  await upstreams.update(configSchema.parse({ providers: { one: azure, two: azure } }));
+  expect(asked).toHaveLength(1);
+  up = false;
+  const changed = { ...azure, headers: { 'x-team': 'web' } };
+  await upstreams.update(configSchema.parse({ providers: { one: changed, three: azure } }));
+  for (const name of ['one', 'three'])
+    expect(upstreams.provider(name)?.credentials[0]?.headers).toContain('Bearer kept');
+});
+
 test('providers wait for their tokens together, not one after another', async () => {
   const held: (() => void)[] = [];
   let over = 0;
@@ -205,15 +232,15 @@ test('providers wait for their tokens together, not one after another', async ()
   onTestFinished(() => void identity.close());
   const { port } = identity.address() as AddressInfo;
   environment({ AZURE_POD_IDENTITY_AUTHORITY_HOST: `http://127.0.0.1:${port}` });
-  const azure = { preset: 'azure', baseUrl: here, credential: 'azure' as const };
-  const config = configSchema.parse({ providers: { one: azure, two: azure, three: azure } });
+  const providers = Object.fromEntries(['com', 'us', 'cn'].map((cloud) => [cloud, azureIn(cloud)]));
+  const config = configSchema.parse({ providers });
   const upstreams = createUpstreams(realWorld, silent);
   onTestFinished(() => upstreams.close());
   const started = upstreams.update(config);
   while (held.length < 3) await once(identity, 'asked');
   expect(over).toBe(0);
   for (const answer of held) answer();
-  expect([...(await started).keys()]).toEqual(['one', 'two', 'three']);
+  expect([...(await started).keys()]).toEqual(['com', 'us', 'cn']);
 });
 
 test('requests carry the token; without one they are sent without, and the log says what to check', async () => {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { fetchToken } from '../../src/upstream/credentials/google.ts';
 import { keepToken, type Token } from '../../src/upstream/credentials/keeper.ts';
+import { createKeepers } from '../../src/upstream/credentials/keepers.ts';
 import { ask } from '../support/client.ts';
 import { geminiWire } from '../support/gemini-wire.ts';
 import { openaiWire, testModel } from '../support/replies.ts';
@@ -100,6 +101,39 @@ test('a try that hangs is abandoned so that the start continues, then repeated; 
   await passed(60_000);
   keeper.renew();
   expect(asked).toBe(3);
+});
+
+test('what several use is kept once, tells each of a failure, and ends with the last', async () => {
+  const { now, passed } = handTime();
+  let [asked, up] = [0, true];
+  const told: string[] = [];
+  const keepers = createKeepers(now);
+  const open = (user: string) =>
+    keepers.open(
+      'it',
+      async () => {
+        asked++;
+        if (!up) throw new Error('down');
+        return { value: `t${asked}`, expiresMs: 9e12 };
+      },
+      () => told.push(user),
+    );
+  const [first, second] = await Promise.all([open('first'), open('second')]);
+  expect([first.current(), second.current(), asked]).toEqual(['t1', 't1', 1]);
+  up = false;
+  await passed(30 * 60_000);
+  expect([told, second.current()]).toEqual([['first', 'second'], 't1']);
+  first.close();
+  first.close();
+  up = true;
+  await passed(15_000);
+  expect(second.current()).toBe('t3');
+  second.close();
+  await passed(60 * 60_000);
+  expect(asked).toBe(3);
+  const third = await open('third');
+  expect(third.current()).toBe('t4');
+  third.close();
 });
 
 test('a refused token is fetched again at once, although the clock was set back', async () => {

@@ -16,16 +16,16 @@ export const advice =
   'check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE or AZURE_CLIENT_SECRET, or the managed identity';
 
 /** Whose token it is to be: each of Azure's clouds has its own service, which the others' logins don't know. */
-function resourceOf(baseUrl: string, { AZURE_AUTHORITY_HOST: authority = '' }: NodeJS.ProcessEnv): string {
+export function resourceOf(baseUrl: string): string {
+  const { AZURE_AUTHORITY_HOST: authority = '' } = process.env;
   const [, named] = /^https?:\/\/[^/:?]+\.azure(?:-api)?\.(com|us|cn)(?![^/:?])/.exec(baseUrl) ?? [];
   const [, login = 'com'] = /^https:\/\/login\.[^/:]+\.(us|cn)(?![^/:])/.exec(authority) ?? [];
   return `https://cognitiveservices.azure.${named ?? login}`;
 }
 
-/** Requests a token with the credentials the machine has now. Rejects when there is none. @param baseUrl of the provider */
-export function fetchToken(baseUrl: string): Promise<Token> {
+/** Requests a token with the credentials the machine has now. Rejects when there is none. */
+export function fetchToken(resource: string): Promise<Token> {
   const { env } = process;
-  const resource = resourceOf(baseUrl, env);
   const { AZURE_TENANT_ID: tenant, AZURE_CLIENT_ID: client } = env;
   const { AZURE_CLIENT_SECRET: secret, AZURE_FEDERATED_TOKEN_FILE: file } = env;
   if (tenant && client && secret)
