@@ -103,6 +103,7 @@ async function run(args: string[], shell: Shell): Promise<number> {
   const { values } = parseArgs({ args, options: { config: { type: 'string', short: 'c' } } });
   const path = configPath(values.config, shell);
   // From before the file is read: a start may wait seconds for a platform's credential, and misses no change.
+  const stop = stopOf(shell);
   let changed = false;
   let reload = (): void => {
     changed = true;
@@ -130,7 +131,7 @@ async function run(args: string[], shell: Shell): Promise<number> {
     }
     const { config, files, fromCatalogFile } = loaded;
     follow(files);
-    return await serve(config, shell, async (sidecar, sink, onKeyRefused) => {
+    return await serve(config, shell, stop, async (sidecar, sink, onKeyRefused) => {
       for (const warning of loaded.warnings) say(sink.log, 'configWarning', warning);
       const { dataUrl: data, adminUrl: admin, simulated } = sidecar;
       say(sink.log, 'listening', { data, admin, simulated });
@@ -233,10 +234,21 @@ interface Hook {
   call: () => void;
 }
 
-/** Serves until SIGTERM or SIGINT. */
+/**
+ * Resolves at SIGTERM or SIGINT. To be called first of all: process 1 of a container hears no signal that it doesn't
+ * listen for, and would serve on until it is killed.
+ */
+const stopOf = (shell: Shell): Promise<void> =>
+  new Promise((resolve) => {
+    shell.onSignal('SIGTERM', resolve);
+    shell.onSignal('SIGINT', resolve);
+  });
+
+/** Serves until it is to stop. */
 async function serve(
   config: Config,
   shell: Shell,
+  stop: Promise<void>,
   onReady: (sidecar: Sidecar, sink: LogSink, onKeyRefused: Hook) => Promise<{ close(): void } | null>,
 ): Promise<number> {
   const [{ startSidecar }, { createLog }] = await Promise.all([
@@ -246,18 +258,17 @@ async function serve(
   const sink = createLog(config.observe.log, 1, config.observe.logTime === 'iso');
   const onKeyRefused: Hook = { call: () => {} };
   const world = { ...realWorld, terminal: shell.terminal, onKeyRefused: () => onKeyRefused.call() };
-  const sidecar = await startSidecar(config, sink.log, world, sink.pass);
-  const watcher = await onReady(sidecar, sink, onKeyRefused);
-  await new Promise<void>((resolve) => {
-    shell.onSignal('SIGTERM', resolve);
-    shell.onSignal('SIGINT', resolve);
-  });
+  const starting = startSidecar(config, sink.log, world, sink.pass);
+  // One that is stopped before it serves has nothing to finish.
+  const sidecar = await Promise.race([starting, stop.then(() => null)]);
+  const watcher = sidecar === null ? null : await onReady(sidecar, sink, onKeyRefused);
+  await stop;
   // What is waited for from here on may rest on timers and threads that keep no process alive.
   const alive = setInterval(() => {}, 1000);
   try {
     say(sink.log, 'draining');
     watcher?.close();
-    await sidecar.drain();
+    await sidecar?.drain();
     say(sink.log, 'stopped');
     await sink.close();
   } finally {
@@ -299,9 +310,10 @@ const commandWord = ({ env }: Shell): string =>
 
 async function demo(args: string[], shell: Shell): Promise<number> {
   const { values } = parseArgs({ args, options: { port: { type: 'string', short: 'p' } } });
+  const stop = stopOf(shell);
   const { demoConfig, demoBanner } = await import('./commands/demo.ts');
   const config = demoConfig(shell.env, values.port);
-  return serve(config, shell, async (sidecar) => {
+  return serve(config, shell, stop, async (sidecar) => {
     shell.print(demoBanner(config, sidecar, commandWord(shell)));
     return null;
   });

@@ -173,7 +173,7 @@ describe('what changes while the process starts', () => {
       identity.on('request', (_, res) => res.writeHead(404).end());
       for (const res of held) res.writeHead(404).end();
     };
-    return { folder, path, child, answer, text: () => text };
+    return { folder, path, child, closed, answer, text: () => text };
   };
   const slow =
     'listen: { port: 0 }\nadmin: { port: 0 }\nauthenticate: { anonymousTenant: all }\nproviders:\n' +
@@ -205,6 +205,14 @@ describe('what changes while the process starts', () => {
     answer();
     await reloaded(text);
     expect(child.exitCode).toBe(null);
+  });
+
+  test.each(['SIGTERM', 'SIGINT'] as const)('a %s ends it before it serves', async (signal) => {
+    const { child, closed, text } = await startSlowly(slow);
+    child.kill(signal);
+    expect(await closed).toEqual([0, null]);
+    expect(text()).toMatch(/"msg":"stopped"/);
+    expect(text()).not.toMatch(/listening/);
   });
 });
 
