@@ -81,8 +81,13 @@ function describe(issue: z.core.$ZodIssue, value: unknown, show: Show): string {
       return wrongType(issue.expected, value);
     case 'invalid_value': {
       const values = issue.values.map(String);
+      const choice = `one of ${values.join(', ')}`;
+      if (value === undefined) return `is missing: it must be ${choice}`;
+      if (value === null) return `has no value: set ${choice}, or remove the line`;
+      if (typeof value === 'object')
+        return `must be ${choice}, not ${noun(Array.isArray(value) ? 'array' : 'object')}`;
       const guess = typeof value === 'string' ? didYouMean(value, values) : '';
-      return `${show(value)} is not one of ${values.join(', ')}${guess}`;
+      return `${show(value)} is not ${choice}${guess}`;
     }
     case 'invalid_union': {
       const kinds = issue.errors.flatMap(([first]) =>

@@ -65,6 +65,9 @@ const faultTable: [string, unknown, string, RegExp][] = [
     'providers.sim.simulate.replyTokens.x',
     /the settings here are min, max/,
   ],
+  ['mode', null, 'mode', /has no value: set one of enforce, observe, or remove the line/],
+  ['observe.log', ['info'], 'observe.log', /must be one of silent, .*, not a list/],
+  ['mode', { toString: 1 }, 'mode', /must be one of enforce, observe, not a mapping/],
   // Variables and secrets.
   ['providers.own.apiKey', '${UNSET_KEY}', 'providers.own.apiKey', /variable UNSET_KEY is not set/],
   ['providers.own.apiKey', '${__proto__}', 'providers.own.apiKey', /variable __proto__ is not set/],

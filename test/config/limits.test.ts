@@ -116,6 +116,7 @@ describe('a budget that is refused', () => {
   test.each<[string, object, RegExp]>([
     ['nothing to spend', { usd: 0 }, /^budgets\[0\]\.usd: must be more than 0/],
     ['less than nothing', { usd: -1 }, /^budgets\[0\]\.usd: must be more than 0/],
+    ['no window', { window: undefined }, /^budgets\[0\]\.window: is missing: it must be one of hour, day/],
     [
       'an unknown window',
       { window: 'year' },

@@ -129,16 +129,17 @@ test('item 14: the words of the banner work in a clone, where npm brings the Nod
   expect(scripts.sidegate).toMatch(/^exec node (--\S+ )*dist\/main\.js$/);
   const banner = async (env: Record<string, string>): Promise<string | undefined> => {
     let said = '';
+    let end = (): void => {};
     const ended = runCli(['demo', '--port', '0'], {
       env,
       print: (text) => {
         said += text;
+        end();
       },
       printError: () => {},
       terminal: false,
-      // The banner is printed before signals are waited for.
       onSignal: (signal, act) => {
-        if (signal === 'SIGTERM') act();
+        if (signal === 'SIGTERM') end = act;
       },
     });
     expect(await ended).toBe(0);
