@@ -125,8 +125,8 @@ function readWithPlaces(text: string, read: TextReader): ConfigText {
 interface Reading {
   readonly findings: Finding[];
   readonly read: TextReader;
-  /** The value of each anchor so far, and how many values it contains. */
-  readonly anchors: Map<string, { value: unknown; size: number }>;
+  /** The value of each anchor so far, how many values it contains, and where it is written. */
+  readonly anchors: Map<string, { value: unknown; size: number; node: unknown }>;
   nodes: number;
 }
 
@@ -140,9 +140,10 @@ function plain(node: unknown, path: (string | number)[], reading: Reading): unkn
     const found = reading.anchors.get(node.source);
     if (found === undefined) return refuse('this alias refers to no earlier anchor');
     reading.nodes += found.size;
-    return reading.nodes > nodesMax
-      ? refuse('the aliases of this file expand to too many values')
-      : found.value;
+    if (reading.nodes > nodesMax) return refuse('the aliases of this file expand to too many values');
+    // A text that was filled in is read here too: what is known of it goes by its path.
+    const filled = isScalar(found.node) && found.value !== found.node.value;
+    return filled ? scalar(found.node, path, reading) : found.value;
   }
   if (path.length > depthMax) return refuse('this is nested too deeply');
   if (reading.nodes > nodesMax) {
@@ -150,7 +151,7 @@ function plain(node: unknown, path: (string | number)[], reading: Reading): unkn
   }
   const value = isCollection(node) ? collection(node, path, reading) : scalar(node, path, reading);
   if ((isScalar(node) || isCollection(node)) && node.anchor !== undefined) {
-    reading.anchors.set(node.anchor, { value, size: reading.nodes - before });
+    reading.anchors.set(node.anchor, { value, size: reading.nodes - before, node });
   }
   return value;
 }

@@ -7,7 +7,17 @@ import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { type ConfigResult, loadConfig, parseConfig } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { changed, digest, env, listed, load, secretText, valid, warned } from '../support/config-samples.ts';
+import {
+  changed,
+  digest,
+  env,
+  listed,
+  load,
+  read,
+  secretText,
+  valid,
+  warned,
+} from '../support/config-samples.ts';
 import { cpuMs } from '../support/time.ts';
 
 describe('a valid configuration', () => {
@@ -86,6 +96,17 @@ describe('a valid configuration', () => {
     const result = load(shared.replace('  own:\n', '  other: *o\n  own:\n'));
     expect(listed(result)).toEqual([]);
     expect(result.ok && result.config.providers.other?.apiKey).toBe(secretText);
+  });
+
+  it.each([
+    [env, false],
+    [{ ...env, PORT: undefined }, true],
+  ])('lets an alias repeat a number from the environment', (variables, assumes) => {
+    const text = `${stringify(valid)}batch: { queueMax: &n "\${PORT}", deadlineMs: *n }\n`;
+    const result = parseConfig(text, variables, read, assumes);
+    expect(listed(result)).toEqual([]);
+    if (!assumes)
+      expect(result.ok && result.config.batch).toMatchObject({ queueMax: 4321, deadlineMs: 4321 });
   });
 
   it('reads a secret once, even if it looks like the name of a file', () => {
