@@ -152,8 +152,9 @@ export declare enum BreakerOutcome {
  * Reports what became of an admitted call. True if the breaker's state changed by it.
  *
  * Reports of tickets from before the
- * last change of state are ignored. `source`: which of several the call went to.
- * Throws on an unknown id or outcome.
+ * last change of state are ignored, and so are those for a breaker that was closed: a call may outlast it.
+ * `source`: which of several the call went to.
+ * Throws on an unknown outcome.
  */
 export declare function breakerReport(id: number, ticket: number, outcome: BreakerOutcome, source: number, nowMs: number): boolean
 

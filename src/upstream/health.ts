@@ -78,7 +78,8 @@ export function createHealthBook(clock: () => number, shared: Shared = unshared)
   /** Targets of the configuration, and their upstream limits. */
   const asked = new Map<string, OwnLimits | undefined>();
   let attempt: AttemptSettings | null = null;
-  // The longest wait that any configuration so far allows a batch request.
+  // The longest that any configuration so far lets a request be in flight, and a batch request wait before.
+  let inFlightMaxMs = 0;
   let queuedMaxMs = 0;
 
   const settings = (): AttemptSettings => {
@@ -99,9 +100,8 @@ export function createHealthBook(clock: () => number, shared: Shared = unshared)
     providers.set(name, { breakerId, quota });
   };
 
-  /** Requests in flight may still report to a removed breaker, and waiting batch requests may still read it. */
-  const closeLater = (close: () => void): void =>
-    void setTimeout(close, settings().totalTimeoutMs + queuedMaxMs).unref();
+  /** Requests in flight may still ask a removed breaker, and waiting batch requests may still read it. */
+  const closeLater = (close: () => void): void => void setTimeout(close, inFlightMaxMs + queuedMaxMs).unref();
 
   /** Keeps buckets whose limits are unchanged; others start full. */
   const renew = (known: Quota | null, limits: OwnLimits | undefined, name?: string): Quota | null => {
@@ -130,6 +130,7 @@ export function createHealthBook(clock: () => number, shared: Shared = unshared)
     begin(config) {
       attempt = config.attempt;
       models.update();
+      inFlightMaxMs = Math.max(inFlightMaxMs, config.attempt.totalTimeoutMs);
       queuedMaxMs = Math.max(queuedMaxMs, config.batch.deadlineMs);
       asked.clear();
     },

@@ -36,14 +36,16 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
   const keepers = createKeepers(world.wallClock);
   // Requests in flight, and those waiting in the batch queue, still go to the provider they were routed to.
   const retired = new Set<Open>();
-  const retire = (entry: Open, { attempt, batch }: UpstreamConfig): void => {
+  // The longest that any configuration so far allows both to take.
+  let longestMs = 0;
+  const retire = (entry: Open): void => {
     entry.stop();
     retired.add(entry);
     const close = (): void => {
       retired.delete(entry);
       void entry.close();
     };
-    setTimeout(close, attempt.totalTimeoutMs + batch.deadlineMs).unref();
+    setTimeout(close, longestMs).unref();
   };
 
   const start = async (name: string, config: UpstreamConfig, made: string): Promise<Open> => {
@@ -87,7 +89,8 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
 
   return {
     async update(config) {
-      const { connectTimeoutMs, connectionsMax } = config.attempt;
+      const { connectTimeoutMs, connectionsMax, totalTimeoutMs } = config.attempt;
+      longestMs = Math.max(longestMs, totalTimeoutMs + config.batch.deadlineMs);
       const changed = Object.keys(config.providers).flatMap((name) => {
         const made = JSON.stringify([config.providers[name], connectTimeoutMs, connectionsMax]);
         return open.get(name)?.made === made ? [] : [{ name, made }];
@@ -103,12 +106,12 @@ export function createUpstreams(world: World, telemetry: Telemetry): Upstreams {
       for (const entry of started) {
         const before = open.get(entry.provider.name);
         open.set(entry.provider.name, entry);
-        if (before !== undefined) retire(before, config);
+        if (before !== undefined) retire(before);
       }
       for (const [name, entry] of open) {
         if (name in config.providers) continue;
         open.delete(name);
-        retire(entry, config);
+        retire(entry);
       }
       return new Map([...open].map(([name, { provider }]) => [name, provider]));
     },

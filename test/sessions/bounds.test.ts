@@ -1,6 +1,7 @@
 /** What bounds sessions: sizes, numbers, time, memory and a shutdown. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { realWorld } from '../../src/base/world.ts';
+import { configSchema } from '../../src/config/schema.ts';
 import { closeTimeoutMs } from '../../src/upstream/web-socket.ts';
 import {
   connect,
@@ -239,4 +240,23 @@ test("a message that names another tenant's file ends the session", async () => 
   await own.open;
   own.socket.send(naming('file-b1'));
   expect(await own.next()).toBe(`got ${naming('file-b1')}`);
+});
+
+test('a session outlasts its provider, and all that was kept for requests to it', async () => {
+  const upstream = await startSessionUpstream();
+  const sidecar = await startSessions(upstream);
+  const client = connect(sidecar.url, path);
+  await Promise.all([upstream.opened(), client.open]);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const config = configSchema.parse({
+    authenticate: { anonymousTenant: 'test' },
+    listen: { port: 0 },
+    admin: { port: 0 },
+  });
+  await sidecar.sidecar.reload(config);
+  await vi.advanceTimersByTimeAsync(config.attempt.totalTimeoutMs + config.batch.deadlineMs);
+  vi.useRealTimers();
+  client.socket.close(1000, 'done');
+  expect((await sidecar.recordWhere(({ status }) => status === 101)).error ?? '').toBe('');
 });

@@ -92,8 +92,9 @@ pub fn breaker_admit(id: u32, now_ms: f64) -> Result<f64> {
 /// Reports what became of an admitted call. True if the breaker's state changed by it.
 ///
 /// Reports of tickets from before the
-/// last change of state are ignored. `source`: which of several the call went to.
-/// Throws on an unknown id or outcome.
+/// last change of state are ignored, and so are those for a breaker that was closed: a call may outlast it.
+/// `source`: which of several the call went to.
+/// Throws on an unknown outcome.
 #[napi(catch_unwind)]
 pub fn breaker_report(
     id: u32,
@@ -104,7 +105,8 @@ pub fn breaker_report(
 ) -> Result<bool> {
     // What is below 0 is no ticket, and becomes 0, which is none either.
     let ticket = if ticket >= BREAKER_PROBE { ticket - BREAKER_PROBE } else { ticket };
-    with(id, |breaker| breaker.report(ticket as u32, outcome.into(), source, now_ms))
+    let report = |breaker: &mut Breaker| breaker.report(ticket as u32, outcome.into(), source, now_ms);
+    Ok(BREAKERS.with(id, report).unwrap_or(false))
 }
 
 /// Takes a peer's word: `down`, its breaker opened; else its probe succeeded. Neither opens nor closes this one.
