@@ -92,7 +92,7 @@ export function explain(
   const table = createRouteTable(config.routes, {
     providers: idleProviders(config),
     catalog: createCatalog(config.providers, config.catalog.models, wallMs),
-    healthOf: () => ({ breakerId: closed, restsUntilMs: 0, inFlight: 0, latency: new PeakEwma() }),
+    healthOf: () => ({ breakerId: closed, inFlight: 0, latency: new PeakEwma() }),
     random: () => 0,
     tokensOf: createEstimator().tokens,
   });

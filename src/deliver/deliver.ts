@@ -16,6 +16,7 @@ import { findingsText, noFindings } from '../native/pii.ts';
 import type { KeptReply, Passage } from '../passage.ts';
 import { restoreBody, type Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
+import { cooldownOf } from '../upstream/credential.ts';
 import { outOf } from './kept-events.ts';
 import { isUrlHeader, mustFilter, noteStored, objectHeaders, ownObjects, ownUrl, unread } from './objects.ts';
 import { passBytes, passStream } from './pass.ts';
@@ -262,7 +263,7 @@ function addProviderHeaders(
 
 /** Adds `retry-after` and `retry-after-ms` if the provider didn't send them; clients get both. */
 function addRetryAfter({ target, headers: given }: AttemptReply, nowMs: number, headers: string[]): void {
-  const waitMs = Math.max(1, Math.ceil(target.health.restsUntilMs - nowMs));
+  const waitMs = Math.max(1, Math.ceil(cooldownOf(target, nowMs).waitMs));
   if (given['retry-after'] === undefined) headers.push('retry-after', String(Math.ceil(waitMs / 1000)));
   if (given['retry-after-ms'] === undefined) headers.push('retry-after-ms', String(waitMs));
 }

@@ -13,6 +13,7 @@ import { breaker, breakerState } from '../native/breaker.ts';
 import type { Passage } from '../passage.ts';
 import { leftOut } from '../route/left-out.ts';
 import type { Stages } from '../stages.ts';
+import { cooldownOf } from '../upstream/credential.ts';
 import type { Target } from '../upstream/target.ts';
 import { type Steps, wait } from './run.ts';
 import { reserve, type Work } from './stages.ts';
@@ -95,7 +96,8 @@ function explanation(passage: Passage, refused: Refusal | null): object {
 }
 
 /** A target's breaker and keys, as routing and attempts see them now. */
-function targetState({ label, provider, health }: Target, nowMs: number): object {
+function targetState(target: Target, nowMs: number): object {
+  const { label, provider, health } = target;
   const state = health.breakerId === 0 ? breakerState.closed : breaker.state(health.breakerId, nowMs);
   const resting = provider.credentials.filter(
     ({ refusedUntilMs, limitedUntilMs }) => Math.max(refusedUntilMs, limitedUntilMs.get(label) ?? 0) > nowMs,
@@ -103,7 +105,7 @@ function targetState({ label, provider, health }: Target, nowMs: number): object
   return {
     target: label,
     breaker: names[state as keyof typeof names] ?? 'half-open',
-    restsMs: Math.max(0, Math.round(health.restsUntilMs - nowMs)),
+    restsMs: Math.max(0, Math.round(cooldownOf(target, nowMs).waitMs)),
     inFlight: health.inFlight,
     keys: provider.credentials.length,
     keysResting: resting.length,

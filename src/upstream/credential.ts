@@ -106,7 +106,7 @@ export function coolDownForbidden(credential: Credential, { label }: Target, now
  */
 export function coolDownLimited(
   credential: Credential,
-  target: Target,
+  { label }: Pick<Target, 'label'>,
   kind: 'rate_limited' | 'quota',
   askedMs: number | null,
   nowMs: number,
@@ -115,9 +115,7 @@ export function coolDownLimited(
     cooldownMaxMs,
     askedMs ?? (kind === 'quota' ? quotaCooldownMs : limitedCooldownMs),
   );
-  remember(credential.limitedUntilMs, target.label, nowMs + cooldownMs);
-  const { provider, label, health } = target;
-  health.restsUntilMs = Math.min(...provider.credentials.map((each) => cooldownUntilMs(each, label)));
+  remember(credential.limitedUntilMs, label, nowMs + cooldownMs);
   return cooldownMs;
 }
 

@@ -121,7 +121,7 @@ export function createHealthBook(clock: () => number, shared: Shared = unshared)
       return known;
     }
     const breakerId = breaker.open(set, shared.name(`breaker of ${label}`));
-    const made = { breakerId, restsUntilMs: 0, inFlight: 0, latency: new PeakEwma() };
+    const made = { breakerId, inFlight: 0, latency: new PeakEwma() };
     targets.set(label, made);
     return made;
   };

@@ -64,7 +64,7 @@ export function createModelStates({ settings, renew, clock, shared }: ModelDeps)
     let seen = 0;
     for (const health of kept) {
       if (health.inFlight > 0) continue;
-      if (isWell(health, nowMs)) return release(health);
+      if (isClosed(health, nowMs)) return release(health);
       oldest ??= health;
       if (++seen === lookedAtMax) break;
     }
@@ -87,7 +87,7 @@ export function createModelStates({ settings, renew, clock, shared }: ModelDeps)
         return known;
       }
       const model = { label, sourceId, limits, quota: null };
-      const health = { breakerId: 0, restsUntilMs: 0, inFlight: 0, latency: new PeakEwma(), model };
+      const health = { breakerId: 0, inFlight: 0, latency: new PeakEwma(), model };
       keep(label, health);
       return health;
     },
@@ -110,6 +110,6 @@ export function createModelStates({ settings, renew, clock, shared }: ModelDeps)
   };
 }
 
-/** Whether nothing is held against a model: neither a cooldown nor an open breaker. */
-const isWell = ({ breakerId, restsUntilMs }: TargetHealth, nowMs: number): boolean =>
-  restsUntilMs <= nowMs && (breakerId === 0 || breaker.state(breakerId, nowMs) === breakerState.closed);
+/** Whether a model's breaker holds nothing against it. Cooldowns are its provider's credentials'. */
+const isClosed = ({ breakerId }: TargetHealth, nowMs: number): boolean =>
+  breakerId === 0 || breaker.state(breakerId, nowMs) === breakerState.closed;

@@ -224,7 +224,5 @@ function reportBreaker(subject: Subject, target: Target, breakerId: number, deps
 
 /** Whether a target could be called at once: neither cooling down nor behind an open breaker. */
 export function healthyTarget(target: Target, nowMs: number): boolean {
-  const { health } = target;
-  if (health.restsUntilMs > nowMs || allCoolingDown(target, nowMs)) return false;
-  return !isOpenAt(health, nowMs);
+  return !allCoolingDown(target, nowMs) && !isOpenAt(target.health, nowMs);
 }

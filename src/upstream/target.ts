@@ -27,8 +27,6 @@ export interface Target {
 export interface TargetHealth {
   /** Circuit breaker in the native core; 0: a model of a pattern that wasn't called yet, so it has none. */
   breakerId: number;
-  /** After a 429: not called until then (monotonic ms). */
-  restsUntilMs: number;
   /** Calls in flight. */
   inFlight: number;
   /** How fast it answers; written by `attempt`, read by strategy `latency`. */

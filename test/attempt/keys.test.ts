@@ -1,7 +1,9 @@
 /** Several credentials of one provider: used in turn, and one that is rate-limited or refused cools down. */
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
+import { strategyNames } from '../../src/route/settings.ts';
 import { ask } from '../support/client.ts';
-import { type Wire, wires } from '../support/replies.ts';
+import { openaiWire, testModel, type Wire, wires } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
 import { answers, type Call, refuses, type Script, startUpstream } from '../support/upstream.ts';
 
@@ -125,3 +127,51 @@ describe.each(wires)('$name', (wire) => {
     });
   });
 });
+
+test.each(strategyNames)(
+  '%s: a provider whose spent key was replaced is asked again at once',
+  async (strategy) => {
+    const spent = refuses(openaiWire.error(402, 'no credit'));
+    const good = answers(openaiWire, 'good');
+    const [first, spare] = await Promise.all([
+      startUpstream((call) => (keyOf(openaiWire, call) === 'spent' ? spent : good)(call)),
+      startUpstream(good),
+    ]);
+    const config = (apiKey: string): ConfigInput => ({
+      authenticate: { anonymousTenant: 'test' },
+      cache: { enabled: false },
+      listen: { port: 0 },
+      admin: { port: 0 },
+      attempt: { retriesMax: 0 },
+      providers: {
+        first: { dialect: 'openai', baseUrl: first.baseUrl, apiKey, price: 'free' },
+        spare: { dialect: 'openai', baseUrl: spare.baseUrl, apiKey: 'key-s' },
+      },
+      routes: [
+        {
+          model: testModel,
+          strategy,
+          targets: [
+            { provider: 'first', weight: 1, tier: 'simple' },
+            { provider: 'spare', weight: 0, tier: 'complex' },
+          ],
+        },
+        { model: 'nightly', priority: 'batch', targets: [{ provider: 'first', model: testModel }] },
+      ],
+    });
+    const sidecar = await startTestSidecar(config('spent'), { random: () => 0 });
+    onTestFinished(async () => {
+      await sidecar.stop();
+      await Promise.all([first.close(), spare.close()]);
+    });
+    const post = async (model: string) => {
+      const headers = { 'x-sidegate-timeout': '5000', 'x-sidegate-tier': 'simple' };
+      const body = { ...openaiWire.request('hi'), model };
+      return (await ask(sidecar.url, openaiWire.path, { body, headers })).headers['x-sidegate-target'];
+    };
+    await post(testModel);
+    await sidecar.sidecar.reload(configSchema.parse(config('new')));
+    expect(await post(testModel)).toBe(`first/${testModel}`);
+    expect(await post('nightly')).toBe(`first/${testModel}`);
+  },
+);

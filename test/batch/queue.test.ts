@@ -15,7 +15,7 @@ import { breakerSettings } from '../../src/upstream/health.ts';
 import { PeakEwma } from '../../src/upstream/peak-ewma.ts';
 import { createProvider } from '../../src/upstream/provider.ts';
 import { openQuota, settleQuotas, takeQuotas } from '../../src/upstream/quota.ts';
-import type { FallbackCause, Step } from '../../src/upstream/target.ts';
+import type { FallbackCause, Step, Target } from '../../src/upstream/target.ts';
 
 interface Entry extends Queued {
   readonly name: string;
@@ -256,7 +256,6 @@ describe('the choice of targets', () => {
       breakerId: breaker.open(
         breakerSettings({ ...attempt, breaker: { ...attempt.breaker, failures: 1 } }, 1),
       ),
-      restsUntilMs: 0,
       inFlight: 0,
       latency: new PeakEwma(),
     };
@@ -268,6 +267,9 @@ describe('the choice of targets', () => {
       depth: 1,
     };
   }
+  const rest = ({ provider, label }: Target, untilMs: number): void => {
+    for (const { limitedUntilMs } of provider.credentials) limitedUntilMs.set(label, untilMs);
+  };
   const cheapestFirst = (steps: readonly Step[], tokens: number, room: Room) =>
     roomiestFirst(steps, { fixed: true }, tokens, room);
   const names = (steps: readonly Step[] | null): string[] | null =>
@@ -298,7 +300,7 @@ describe('the choice of targets', () => {
       step('full', null, 'vllm'),
       step('free', price(99)),
     ] as const;
-    coolingDown.target.health.restsUntilMs = 100;
+    rest(coolingDown.target, 100);
     const ticket = breaker.admit(open.target.health.breakerId, 0);
     breaker.report(open.target.health.breakerId, ticket, 1, 0, 0);
     Object.assign(down.target.provider.engine ?? {}, { failures: 9 });
@@ -314,11 +316,10 @@ describe('the choice of targets', () => {
 
   test('what a strategy chose stays first while it has room, whatever the others cost', () => {
     const steps = [step('chosen', price(9)), step('cheap', price(1)), step('middle', price(5))];
-    const first = steps[0]?.target.health;
     const ordered = (nowMs: number) =>
       names(roomiestFirst(steps, { fixed: false }, 0, createRoom(alone, nowMs)));
     expect(ordered(0)).toEqual(['chosen', 'cheap', 'middle']);
-    Object.assign(first ?? {}, { restsUntilMs: 100 });
+    for (const { target } of steps.slice(0, 1)) rest(target, 100);
     expect(ordered(50)).toEqual(['cheap', 'middle', 'chosen']);
     expect(ordered(100)).toEqual(['chosen', 'cheap', 'middle']);
   });

@@ -30,7 +30,7 @@ const table = (routes: RouteConfig[], known: ReadonlyMap<string, Provider> = pro
   createRouteTable(routes, {
     providers: known,
     catalog: createCatalog({}, [], 0),
-    healthOf: () => ({ breakerId: 0, restsUntilMs: 0, inFlight: 0, latency: new PeakEwma() }),
+    healthOf: () => ({ breakerId: 0, inFlight: 0, latency: new PeakEwma() }),
     random: () => 0,
     tokensOf: () => 0,
   });
@@ -161,7 +161,7 @@ describe('which targets', () => {
     const routes = createRouteTable([chain('gpt-*', 'o1', 'o2/fixed', 'o2/x-*'), chain('exact', 'o1')], {
       providers,
       catalog,
-      healthOf: () => ({ breakerId: 0, restsUntilMs: 0, inFlight: 0, latency: new PeakEwma() }),
+      healthOf: () => ({ breakerId: 0, inFlight: 0, latency: new PeakEwma() }),
       random: () => 0,
       tokensOf: () => 0,
     });
@@ -195,7 +195,6 @@ describe('which targets', () => {
       healthOf(label) {
         const known = health.get(label) ?? {
           breakerId: health.size,
-          restsUntilMs: 0,
           inFlight: 0,
           latency: new PeakEwma(),
         };

@@ -61,7 +61,6 @@ export function startRouting(
       breakerId: breaker.open(
         breakerSettings(configSchema.parse({ attempt: { breaker: { failures: 1 } } }).attempt, 1),
       ),
-      restsUntilMs: 0,
       inFlight: 0,
       latency: new PeakEwma(),
     };

@@ -35,7 +35,7 @@ function target(name: string, kind: EngineName | null, state: Partial<Engine> = 
     null,
   );
   Object.assign(provider.engine ?? {}, state);
-  const health = { breakerId: 0, restsUntilMs: 0, inFlight: state.inFlight ?? 0, latency: new PeakEwma() };
+  const health = { breakerId: 0, inFlight: state.inFlight ?? 0, latency: new PeakEwma() };
   return { provider, model: null, label: name, health, facts: unknownFacts };
 }
 
