@@ -37,7 +37,7 @@ import { type Answered, causeOf, isAnswer, judge } from './judge.ts';
 import { learnLatency } from './learn.ts';
 import { Preparation } from './prepare.ts';
 import { followStream } from './read-answer.ts';
-import type { CallResult } from './result.ts';
+import { atDeadline, type CallResult } from './result.ts';
 import { callSession } from './session-call.ts';
 import { deadConnection, Trail } from './trail.ts';
 
@@ -370,6 +370,7 @@ function answer(state: WalkState, index: number, openCall: OpenCall, result: Ans
     restart: !restarts
       ? null
       : (failure) => {
+          if (atDeadline.has(failure)) return null;
           const next = following(plan.steps, index, [causeOf(failure)]);
           return next < 0 ? null : walk(state, next);
         },

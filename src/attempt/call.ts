@@ -100,6 +100,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
   /** Bytes of a stream that hasn't begun, or of its event that hasn't ended. */
   readonly #holding: Holding;
   #paused = false;
+  #heldUp = false;
   #timer: Patience;
   #deadline: Patience | null = null;
   #linger: NodeJS.Timeout | null = null;
@@ -299,7 +300,8 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     this.#timer.cancel();
     this.#timer = this.#idle();
     const leftMs = Math.max(1, this.#terms.remainingMs - (this.#terms.clock() - this.#sentMs));
-    this.#deadline = new Patience(leftMs, () => this.#fail(lateFailure(this.#terms)), this.#terms.clock);
+    const late = (): void => this.#fail(this.#heldUp ? 'client_slow' : lateFailure(this.#terms));
+    this.#deadline = new Patience(leftMs, late, this.#terms.clock);
     this.#give({ kind: 'stream', status: this.#status, headers: this.#headers, stream: this });
   }
 
@@ -309,6 +311,7 @@ class UpstreamCall implements ReplyHandler, UpstreamStream, Unpacked {
     if (this.#backlog.bytes > flowBytes()) {
       this.#paused = true;
       // A slow client is not the provider's fault.
+      this.#heldUp = true;
       this.#timer.cancel();
       this.#sending?.pause();
       this.#unpacking?.pause();

@@ -54,6 +54,7 @@ const causes: Readonly<Record<CallFailure, FallbackCause>> = {
   idle_timeout: 'timeout',
   deadline: 'timeout',
   client_deadline: 'timeout',
+  client_slow: 'timeout',
   unfinished: 'timeout',
   malformed: 'server',
   too_large: 'server',

@@ -17,6 +17,8 @@ export type CallFailure =
   | 'deadline'
   /** The deadline that the client set itself, shorter than the gateway's. */
   | 'client_deadline'
+  /** The request's time was over, and its client had held the stream up by reading slowly. */
+  | 'client_slow'
   | 'malformed'
   | 'too_large'
   /** The whole replies of other requests take up the memory meant for them. */
@@ -33,9 +35,13 @@ export type CallFailure =
 export const blameless: ReadonlySet<CallFailure> = new Set([
   'cancelled',
   'client_deadline',
+  'client_slow',
   'no_room',
   'defect',
 ]);
+
+/** Failures that leave no time for another call. */
+export const atDeadline: ReadonlySet<CallFailure> = new Set(['deadline', 'client_deadline', 'client_slow']);
 
 /** Fault found in a stream → failure of the call. */
 export const streamFailures: Readonly<Record<StreamFault, CallFailure>> = {

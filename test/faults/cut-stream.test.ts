@@ -122,6 +122,39 @@ describe.each(wires)('$name', (wire) => {
     expectCut(wire, await reply.all(), 'reset');
   });
 
+  test('row 3: restart on-cut: not once the request’s time is over, which the next target isn’t to blame for', async () => {
+    const time = standingTime();
+    const attempt = { totalTimeoutMs: silenceMs };
+    const chain = await startChain(wire, [[], [answers(wire, 'Never')]], { attempt }, time.world);
+    const { reply } = await begun(chain, { 'x-sidegate-restart': 'on-cut' });
+    time.pass(silenceMs);
+    expectCut(wire, await reply.all(), 'deadline');
+    expect(await chain.recordWhere(({ stream }) => stream)).toMatchObject({
+      attempts: 1,
+      tried: `${labelOf(0)}: deadline`,
+    });
+    expect([await chain.breaker(), await chain.breaker(1)]).toEqual(['open', 'closed']);
+  });
+
+  test('row 3: a client that reads until its time is over, but slowly, is no failure of the provider', async () => {
+    const time = standingTime();
+    const chain = await startChain(wire, [[]], { attempt: { totalTimeoutMs: silenceMs } }, time.world);
+    const { call, reply } = await begun(chain);
+    reply.pause();
+    const flooding = call.flood(Buffer.from(wire.text('x'.repeat(60_000))), 2000);
+    // Without back-pressure it would send all of it.
+    let sentBytes = -1;
+    while (call.sentBytes !== sentBytes) {
+      sentBytes = call.sentBytes;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    time.pass(silenceMs);
+    expect(await flooding).toBeLessThan(2000);
+    reply.resume();
+    expectCut(wire, await reply.all(), 'client_slow');
+    expect(await chain.breaker()).toBe('closed');
+  });
+
   test('row 4: a clean end without the last event is an error, and a failure for the breaker', async () => {
     const chain = await startChain(wire, [[], [answers(wire, 'Never')]]);
     const { call, reply } = await begun(chain);
