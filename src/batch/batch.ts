@@ -176,6 +176,7 @@ export function createBatch(
     const needsMs = pace.answeredInMs(Math.min(queue.size, (rank + 1) * Math.max(1, others) - 1));
     const leftMs = entry.deadlineMs - nowMs;
     if (needsMs === null || needsMs <= leftMs * timeShareMax) return null;
+    if (running === 0 && queue.size === 0 && pace.forget(nowMs)) return null;
     return refuse('deadline', tooLate(needsMs, leftMs));
   };
 

@@ -12,6 +12,8 @@ const newest = 1 / 8;
 const deviations = 2;
 /** Time constant of the share of the limit that is actually used, ms. */
 const usedMs = 5_000;
+/** A measurement this old says nothing of now, ms. */
+const staleMs = 60_000;
 /** Lower bound of that share: an estimate should be minutes, not infinity. */
 const usedMin = 0.01;
 
@@ -24,6 +26,7 @@ export class Pace {
   #used = 1;
   #seenMs: number;
   #cutMs = Number.NEGATIVE_INFINITY;
+  #measuredMs = Number.NEGATIVE_INFINITY;
 
   /** @param limitMax most requests in flight. @param nowMs monotonic ms */
   constructor(limitMax: number, nowMs: number) {
@@ -69,6 +72,17 @@ export class Pace {
     else this.#used += (1 - Math.exp(-spentMs / usedMs)) * (Math.min(1, running / this.limit) - this.#used);
   }
 
+  /**
+   * Forgets how long requests take if that was measured long ago; false: it wasn't. Without it, requests that are refused
+   * for what was slow once would be refused for ever, since only a request that is made measures anew.
+   */
+  forget(nowMs: number): boolean {
+    if (nowMs - this.#measuredMs < staleMs) return false;
+    this.#meanMs = null;
+    this.#deviationMs = 0;
+    return true;
+  }
+
   /** A request ended. @param inFlightMs ms it was in flight */
   ended(nowMs: number, inFlightMs: number, outcome: PaceOutcome): void {
     if (outcome === 'overloaded') {
@@ -80,6 +94,7 @@ export class Pace {
     }
     if (outcome === 'other') return;
     this.#limit = Math.min(this.#limitMax, this.#limit + 1 / this.#limit);
+    this.#measuredMs = nowMs;
     const meanMs = this.#meanMs ?? inFlightMs;
     this.#deviationMs += newest * (Math.abs(inFlightMs - meanMs) - this.#deviationMs);
     this.#meanMs = meanMs + newest * (inFlightMs - meanMs);

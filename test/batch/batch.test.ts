@@ -209,6 +209,23 @@ describe('deadlines', () => {
     expect(chain.records().find(({ error }) => error === 'batch_deadline')?.attempts).toBe(0);
   });
 
+  test('what was slow a minute ago, with nothing asked since, is tried again', async () => {
+    const time = standingTime();
+    const slow: Script = (call) => {
+      time.pass(60);
+      good(call);
+    };
+    const chain = await startChain(openaiWire, [[slow, good]], {}, time.world);
+    const ask = async () => (await chain.ask({}, { ...batch, 'x-sidegate-timeout': '50' })).status;
+    expect((await chain.ask({}, batch)).status).toBe(200);
+    expect(await ask()).toBe(503);
+    time.pass(59_999);
+    expect(await ask()).toBe(503);
+    time.pass(1);
+    expect([await ask(), await ask()]).toEqual([200, 200]);
+    expect(chain.first.calls).toHaveLength(3);
+  });
+
   test('a request that waits until its deadline gets 504, and no provider sees it', async () => {
     const chain = await start({ batch: { concurrencyMax: 1 } });
     const first = chain.ask({}, batch);
