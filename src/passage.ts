@@ -1,6 +1,6 @@
 /** What one request holds while it is in flight, and releases exactly once when it is finished. */
 import type { Trail } from './attempt/trail.ts';
-import type { ErrorCode, Refusal } from './base/errors.ts';
+import { catalogue, type ErrorCode, type Refusal } from './base/errors.ts';
 import type { Asked, Judging } from './cache/alike.ts';
 import { type CacheKey, cacheControl } from './cache/key.ts';
 import type { Place } from './cache/places.ts';
@@ -46,6 +46,10 @@ export interface Closing extends Outcome {
     readonly cut: boolean;
   };
 }
+
+/** How a request ended: a stream that began with success may still have failed. */
+const endStatus = ({ status, error = '', abandoned }: Closing): number =>
+  abandoned === true ? clientGoneStatus : error === '' ? status : catalogue[error].status;
 
 const noTries: Trail['billed'] = [];
 
@@ -159,7 +163,7 @@ export class Passage implements Course {
     if (this.#closed) return nothingBilled;
     this.#closed = true;
     const { stages } = this;
-    if (this.begunMs !== null) stages.batch.end(this.priority, closing.status, nowMs - this.begunMs);
+    if (this.begunMs !== null) stages.batch.end(this.priority, endStatus(closing), nowMs - this.begunMs);
     try {
       return this.#finish(closing, nowMs);
     } catch (cause) {

@@ -23,6 +23,22 @@ describe('providers without room', () => {
     expect(chain.first.calls).toHaveLength(2);
   });
 
+  test('fewer are in flight after an outage, also one that a stream was told of in an event', async () => {
+    const chain = await startChain(openaiWire, [[]], {
+      listen: { keepAliveMs: 10 },
+      batch: { concurrencyMax: 2 },
+      attempt: { breaker: { failures: 100 } },
+    });
+    const stream = await chain.stream({}, batch);
+    refuses(openaiWire.error(503, 'Full.'))(await chain.first.call(0));
+    expect(await stream.all()).toContain('targets_down');
+    const replies = [chain.ask({}, batch), chain.ask({}, batch)];
+    await chain.first.call(1);
+    await waiting(chain, 1);
+    for (const each of [1, 2]) good(await chain.first.call(each));
+    for (const reply of replies) expect((await reply).status).toBe(200);
+  });
+
   test('an upstream limit paces the queue', async () => {
     let aheadMs = 0;
     const world = { clock: () => performance.now() + aheadMs };
