@@ -76,8 +76,8 @@ function sentenceMs(text: string): number | null {
 }
 
 /**
- * How long a provider asks to wait, in ms, wherever it says so: `Retry-After`, the reset of its limits, `RetryInfo`, or a
- * sentence. Null: nowhere.
+ * How long a provider asks to wait, in ms, wherever it says so: `Retry-After`, `RetryInfo`, the reset of the limits that
+ * are used up, a sentence, or the first reset. Null: nowhere.
  * @param text the error's body
  * @param resets the reset of limits counts too
  */
@@ -91,26 +91,25 @@ export function waitMs(
   if (own !== null) return own;
   const delay = retryDelay.exec(text)?.[1];
   if (delay !== undefined) return Math.ceil(Number(delay) * 1000);
-  return (resets ? resetMs(limitStates(headers, wallMs)) : null) ?? sentenceMs(text);
+  if (!resets) return sentenceMs(text);
+  const limits = resetting(limitStates(headers, wallMs));
+  const spent = limits.filter(({ remaining }) => remaining === undefined || Number(remaining) <= 0);
+  if (spent.length > 0) return Math.max(...spent.map(({ resetMs }) => resetMs));
+  // Where what is left of each isn't enough for a request, only the sentence says when there will be.
+  return sentenceMs(text) ?? (limits.length > 0 ? Math.min(...limits.map(({ resetMs }) => resetMs)) : null);
 }
 
 /** One of a provider's rate limits, as its headers report it. */
-export interface LimitState {
+interface LimitState {
   /** What is left of it; undefined: the provider doesn't say. */
   readonly remaining: string | undefined;
   /** Ms until it is full again; null: the provider doesn't say. */
   readonly resetMs: number | null;
 }
 
-/** Ms until all limits that are used up have reset; if none is, until the first reset. Null: unknown. */
-export function resetMs(limits: readonly LimitState[]): number | null {
-  const known = limits.filter((limit): limit is LimitState & { resetMs: number } => limit.resetMs !== null);
-  if (known.length === 0) return null;
-  const spent = known.filter(({ remaining }) => remaining === undefined || Number(remaining) <= 0);
-  return spent.length > 0
-    ? Math.max(...spent.map((limit) => limit.resetMs))
-    : Math.min(...known.map((limit) => limit.resetMs));
-}
+/** Those of which it is known when they are full again. */
+const resetting = (limits: readonly LimitState[]) =>
+  limits.filter((limit): limit is LimitState & { resetMs: number } => limit.resetMs !== null);
 
 /** The value of a header that was sent once; otherwise undefined. */
 export const headerOf = (headers: IncomingHttpHeaders, name: string): string | undefined => {

@@ -273,6 +273,11 @@ describe('B10: how long to wait', () => {
   const waitOf = (headers: Readonly<Record<string, string>>, body: unknown, name: keyof typeof dialects) =>
     dialects[name].fault(429, headers, Buffer.from(JSON.stringify(body)), wallMs).retryAfterMs;
 
+  const limit = (name: string, remaining: string, reset: string) => ({
+    [`x-ratelimit-remaining-${name}`]: remaining,
+    [`x-ratelimit-reset-${name}`]: reset,
+  });
+
   test.each<[string, Readonly<Record<string, string>>, unknown, number | null]>([
     ['epoch in ms', { 'x-ratelimit-reset': String(wallMs + 40_000) }, {}, 40_000],
     ['epoch in s', { 'x-ratelimit-reset': String(wallMs / 1000 + 40) }, {}, 40_000],
@@ -285,6 +290,19 @@ describe('B10: how long to wait', () => {
     ['a date', { 'anthropic-ratelimit-tokens-reset': new Date(wallMs + 5000).toISOString() }, {}, 5000],
     ['RetryInfo in a list', {}, [{ error: { details: [{ retryDelay: '36s' }] } }], 36_000],
     ['a sentence', {}, { error: { message: 'Please try again in 6.5s. Visit …' } }, 6500],
+    [
+      'a sentence, where what is left of each limit isn’t enough',
+      { ...limit('requests', '4999', '12ms'), ...limit('tokens', '150', '58.5s') },
+      { error: { message: 'Limit 30000, Used 29850, Requested 1200. Please try again in 2.1s.' } },
+      2100,
+    ],
+    [
+      'the reset of what is used up, before a sentence',
+      { ...limit('requests', '4999', '12ms'), ...limit('tokens', '0', '58.5s') },
+      { error: { message: 'Please try again in 2.1s.' } },
+      58_500,
+    ],
+    ['the first reset', { ...limit('requests', '9', '12ms'), ...limit('tokens', '150', '58.5s') }, {}, 12],
     ['a sentence in ms', {}, { error: { message: 'Please try again in 20ms.' } }, 20],
     ['a sentence of parts', {}, { error: { message: 'Please try again in 1m30.5s.' } }, 90_500],
     ['a sentence in words', {}, { error: { message: 'Please retry after 17 seconds.' } }, 17_000],
