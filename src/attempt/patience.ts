@@ -1,6 +1,7 @@
 /**
  * A timeout that doesn't blame others for this process's own stalls: while the event loop is blocked, nothing is read or
- * sent, so the timeout is extended by that time.
+ * sent, so the timeout is extended by that time, but at most doubled: a process that stalls in each turn would never end
+ * a wait.
  */
 
 /** A timer that fires this much late, in ms, indicates a stall rather than rounding. */
@@ -14,6 +15,8 @@ export class Patience {
   readonly #onLate: () => void;
   readonly #clock: () => number;
   #dueMs: number;
+  /** Given back for stalls since the wait began. */
+  #givenMs = 0;
   #timer: NodeJS.Timeout;
   #verdict: NodeJS.Immediate | null = null;
 
@@ -29,6 +32,7 @@ export class Patience {
   /** Something arrived: restarts the wait. The timer isn't moved for each event of a stream: it looks again when it fires. */
   refresh(): void {
     this.#dueMs = this.#clock() + this.#waitMs;
+    this.#givenMs = 0;
     if (this.#verdict === null) return;
     clearImmediate(this.#verdict);
     this.#verdict = null;
@@ -47,7 +51,11 @@ export class Patience {
   check(): void {
     const lateMs = this.#clock() - this.#dueMs;
     if (lateMs < -1) return this.#again(-lateMs);
-    if (lateMs > stallMs) return this.#again(Math.min(lateMs, this.#waitMs));
+    const moreMs = Math.min(lateMs, this.#waitMs - this.#givenMs);
+    if (lateMs > stallMs && moreMs > 0) {
+      this.#givenMs += moreMs;
+      return this.#again(moreMs);
+    }
     // Timers run before sockets are read: what has arrived by now must still count.
     this.#verdict = setImmediate(this.#onLate);
   }

@@ -119,6 +119,16 @@ test('the time of a stall is given back', () => {
   expect(fired()).toBe(true);
 });
 
+test('one stall after the other ends the wait all the same, after twice its time', () => {
+  const { patience, fired } = watched(100);
+  for (let i = 0; i < 3; i++) loop.stall(160);
+  expect([fired(), loop.clock()]).toEqual([true, 1480]);
+  const refreshed = watched(100);
+  for (let i = 0; i < 8; i++) loop.stall(160, i === 1 ? () => refreshed.patience.refresh() : undefined);
+  expect(refreshed.fired()).toBe(true);
+  patience.cancel();
+});
+
 test('what was there when a stall ended counts, though timers run before sockets are read', () => {
   const { patience, fired } = watched(30);
   loop.stall(60, () => patience.refresh());
