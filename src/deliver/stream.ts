@@ -1,5 +1,5 @@
 /** Streams as clients get them: values restored, events in the client's form; and those that follow another request's. */
-import type { ErrorCode } from '../base/errors.ts';
+import { type ErrorCode, Refusal } from '../base/errors.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { createListWriter } from '../dialects/gemini/list.ts';
 import { dialects } from '../dialects/index.ts';
@@ -76,6 +76,12 @@ export function followRecording(
   );
 }
 
+const overdue = (): Refusal =>
+  new Refusal(
+    'stream_cut',
+    'The time of this request (x-sidegate-timeout) was over before the end of the stream that it shares with an earlier one.',
+  );
+
 /** @param ended told whether it broke off; gives whether nothing may be added to it */
 async function* recorded(
   recording: Recording,
@@ -91,6 +97,9 @@ async function* recorded(
   const { status, target } = recording.head;
   const following = recording.follow(exchange.cancellation);
   const pace = new Pace();
+  // As a stream of its own would be cut.
+  const leftMs = passage.deadlineMs - passage.stages.clock();
+  const late = setTimeout(() => exchange.cancellation.cancel(overdue()), Math.max(0, leftMs));
   let error: ErrorCode | '' = '';
   let savedNanoUsd = 0;
   try {
@@ -107,6 +116,7 @@ async function* recorded(
     const rest = out.finish(last);
     if (rest.length > 0) yield rest;
   } finally {
+    clearTimeout(late);
     left();
     const abandoned = exchange.cancellation.reason === 'client_gone';
     passage.close({ status, target, error, replayed: from === 'replay', savedNanoUsd, abandoned });

@@ -9,7 +9,7 @@ import type { StoredReply } from '../../src/exchange/reply.ts';
 import { createReplay, type Replay } from '../../src/replay/replay.ts';
 import type { Claim, Join, Seen } from '../../src/store/flights.ts';
 import { type Gate, startGate } from '../support/gate.ts';
-import { wires } from '../support/replies.ts';
+import { lastError, wires } from '../support/replies.ts';
 import {
   type ExchangeSample,
   sampleExchange,
@@ -294,6 +294,32 @@ describe.each(wires)('through the sidecar, $name', (wire) => {
     call.end(wire.end);
     await gate.sidecar.recordWhere(({ status }) => status === 200);
     expect(wire.textOf((await gate.ask(wire, 'hi', streaming)).text)).toBe('half and half');
+    expect(gate.upstream.calls).toHaveLength(1);
+  });
+
+  test.each([
+    ['idempotency key', headers, { cache }],
+    ['cached request', {}, { cache: { singleFlight: true } }],
+  ])('who follows the stream of the same %s is told when its own time is over', async (_, own, config) => {
+    gate = await startGate([], config);
+    const reply = gate.stream(wire, 'hi', { headers: own });
+    const call = await gate.upstream.call(0);
+    call.streamHead();
+    call.write(wire.opening + wire.text('half'));
+    const first = await reply;
+    await first.sees('half');
+    const hurried = await gate.ask(wire, 'hi', {
+      headers: { ...own, 'x-sidegate-timeout': '30' },
+      more: { stream: true },
+    });
+    expect(wire.textOf(hurried.text)).toBe('half');
+    expect(lastError(wire, hurried.text)).toMatchObject({
+      code: 'stream_cut',
+      message: expect.stringContaining('x-sidegate-timeout'),
+    });
+    call.write(wire.text(' and half') + wire.finish() + wire.usage);
+    call.end(wire.end);
+    expect(wire.textOf(await first.all())).toBe('half and half');
     expect(gate.upstream.calls).toHaveLength(1);
   });
 
