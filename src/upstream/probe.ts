@@ -115,6 +115,8 @@ export function startProbe(
     now: look,
     stop() {
       stopped = true;
+      // Nobody would tell those that still wait for it that it is up again.
+      engine.failures = 0;
       if (timer !== null) clearTimeout(timer);
       agent.destroy();
     },

@@ -1,7 +1,8 @@
 /** The batch queue where providers have no room: cooldowns, limits, probes, and the arms of an experiment. */
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
 import { batch, good, waiting } from '../support/batch-chain.ts';
-import { chainConfig, startChain } from '../support/chain.ts';
+import { chainConfig, metricIn, startChain } from '../support/chain.ts';
 import { send as sendTo } from '../support/client.ts';
 import { openaiWire } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar } from '../support/sidecar.ts';
@@ -106,6 +107,32 @@ describe('providers without room', () => {
     expect((await send('well', batch).reply).status).toBe(200);
     stuck.hangUp();
   });
+});
+
+test('a request that waits for an engine that is down goes on after a reload, which ends the watch over that engine', async () => {
+  let well = false;
+  const upstream = await startUpstream((call) => {
+    if (call.method === 'POST') return good(call);
+    call.whole(well ? 200 : 503, {}, '');
+  });
+  onTestFinished(() => upstream.close());
+  const probe = { intervalMs: 100, timeoutMs: 60_000, failuresMax: 1 };
+  const config = (headers: Record<string, string>): ConfigInput => {
+    const { providers, ...rest } = chainConfig(openaiWire, [upstream.baseUrl]);
+    const first = { ...providers?.first, engine: 'generic', probe, headers };
+    return { ...rest, providers: { first } } as ConfigInput;
+  };
+  const sidecar = await startTestSidecar(config({}));
+  onTestFinished(() => sidecar.stop());
+  while (metricIn(await sidecar.metrics(), 'sidegate_engine_up') !== 0)
+    await new Promise((resolve) => setImmediate(resolve));
+  const body = openaiWire.request('Hi');
+  const { reply } = sendTo(sidecar.url, openaiWire.path, { body, headers: batch });
+  await waiting(sidecar, 1);
+  well = true;
+  const next = { authenticate: { anonymousTenant: 'test' }, listen: { port: 0 }, admin: { port: 0 } };
+  await sidecar.sidecar.reload(configSchema.parse({ ...config({ 'x-a': 'b' }), ...next }));
+  expect((await reply).status).toBe(200);
 });
 
 test('a request stays with the arm it was routed to, though another is cheaper', async () => {
