@@ -16,6 +16,7 @@ import { dialects } from '../dialects/index.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { isProbe } from '../native/breaker.ts';
+import { bodyFlags } from '../native/inspect.ts';
 import { retryBudget } from '../native/retries.ts';
 import {
   beginCall,
@@ -58,8 +59,10 @@ interface WalkState {
   readonly begunMs: number;
   /** Prepares what each target is sent. */
   readonly preparation: Preparation;
-  /** Calls may be repeated: no tool runs at the provider, or the app made that safe with an idempotency key. */
+  /** Calls may be repeated: nothing runs or goes on at the provider, or the app made that safe with an idempotency key. */
   readonly repeatable: boolean;
+  /** What must not be repeated may have been done. */
+  acted: boolean;
   /** A provider's refusal, which says more than an error of ours if no target answers. */
   providerRefusal: { readonly reply: AttemptReply; readonly always: boolean } | null;
   /** Targets may be skipped because the prompt seems too long for them. */
@@ -96,7 +99,8 @@ export function attempt(
     trail: new Trail(request.serverTools),
     begunMs: nowMs,
     preparation: new Preparation(exchange, request, plan.drops, deadlineMs, deps),
-    repeatable: !request.serverTools || exchange.headers['idempotency-key'] !== undefined,
+    repeatable: !actsOnce(request) || exchange.headers['idempotency-key'] !== undefined,
+    acted: false,
     providerRefusal: null,
     estimates: true,
     firstTooLong: -1,
@@ -104,6 +108,10 @@ export function attempt(
   };
   return walk(state, 0);
 }
+
+/** Whether a request runs tools at the provider, or goes on there when nobody waits for it. */
+const actsOnce = ({ serverTools, flags }: ModelRequest): boolean =>
+  serverTools || (flags & bodyFlags.background) !== 0;
 
 /** Tries the steps from index `from` on. */
 async function walk(state: WalkState, from: number): Promise<AttemptReply | AttemptFailure> {
@@ -127,7 +135,7 @@ async function walk(state: WalkState, from: number): Promise<AttemptReply | Atte
     }
     if (typeof tried !== 'string') return tried;
     if (cancellation.reason !== null) return { kind: 'failed', refusal: cancelRefusal(cancellation), trail };
-    if (trail.calls > 0 && (deps.clock() >= state.deadlineMs || !state.repeatable)) break;
+    if (trail.calls > 0 && (deps.clock() >= state.deadlineMs || state.acted)) break;
     if (causes === null) causes = [tried];
     else causes.push(tried);
     index = onward(steps, index, causes);
@@ -172,7 +180,7 @@ async function tryTarget(state: WalkState, index: number): Promise<Tried> {
   const covered = state.plan.cover(target);
   const costly = covered instanceof Promise ? await covered : covered;
   if (costly !== null) return ruleOut(state, target, costly, 'over_limit');
-  // A request with server tools has effects at the provider: repeating it is worse than failing.
+  // What has effects at the provider is worse repeated than failed.
   const retriesMax = state.repeatable ? deps.policy.retriesMax : 0;
   let othersLeft = target.provider.credentials.length - 1;
   let cause: FallbackCause | null = null;
@@ -196,7 +204,8 @@ async function tryTarget(state: WalkState, index: number): Promise<Tried> {
       if (named || (cause === 'rate_limited' && state.providerRefusal?.always !== true))
         state.providerRefusal = { reply, always: named };
     }
-    if (cancellation.reason !== null || deps.clock() >= deadlineMs || !state.repeatable) return cause;
+    if (verdict.acted && !state.repeatable) state.acted = true;
+    if (cancellation.reason !== null || deps.clock() >= deadlineMs || state.acted) return cause;
     // Counted, since a credential that may be retried at once would be tried without end.
     if (verdict.next === 'credential' && othersLeft-- > 0) continue;
     if (verdict.next !== 'retry' || retries === retriesMax || isOpen(target, deps)) return cause;

@@ -6,7 +6,7 @@ import { endCall, type OpenCall } from '../upstream/open-call.ts';
 import type { FallbackCause, Target } from '../upstream/target.ts';
 import type { AttemptDeps } from './deps.ts';
 import { errorNote } from './error-note.ts';
-import { networkAdvice } from './network.ts';
+import { networkAdvice, neverConnected } from './network.ts';
 import { blameless, type CallFailure, type CallResult } from './result.ts';
 import type { Trail } from './trail.ts';
 
@@ -39,6 +39,8 @@ export interface Verdict {
   readonly cause: FallbackCause;
   /** How long the provider asks to wait, in ms; null: it doesn't say. */
   readonly askedMs: number | null;
+  /** The provider may have acted on the request: it wasn't refused, or not reached, before that. */
+  readonly acted: boolean;
 }
 
 const causes: Readonly<Record<CallFailure, FallbackCause>> = {
@@ -93,6 +95,18 @@ const outcomes: Readonly<Record<FaultKind, string | null>> = {
 /** Failures that come again if it is asked again. */
 const repeats: ReadonlySet<CallFailure> = new Set(['too_large', 'no_room', 'defect']);
 
+/** Failures before anything was sent. */
+const unsent: ReadonlySet<CallFailure> = new Set(['dns', 'address_refused', 'certificate', 'proxy']);
+
+/** Refusals of the account, the key or the prompt's length, which come before anything is done. */
+const refusedFirst: ReadonlySet<FaultKind> = new Set([
+  'credential',
+  'forbidden',
+  'rate_limited',
+  'quota',
+  'context_window',
+]);
+
 /** The cause by which edges know a failure. */
 export const causeOf = (failure: CallFailure): FallbackCause => causes[failure];
 
@@ -112,7 +126,8 @@ export function judge(openCall: OpenCall, miss: Miss, deps: AttemptDeps, trail: 
     // Asking a slow provider again doesn't make it faster, what an operator must mend isn't mended by then, and an
     // answer that was too large is too large again, and is billed again.
     const again = cause !== 'timeout' && advice === undefined && !repeats.has(failure);
-    return { next: again ? 'retry' : 'fallback', cause, askedMs: null };
+    const acted = !unsent.has(failure) && !neverConnected.has(code);
+    return { next: again ? 'retry' : 'fallback', cause, askedMs: null, acted };
   }
   return judgeStatus(openCall, miss, deps, trail);
 }
@@ -143,19 +158,20 @@ function judgeStatus(
   const label = String(status);
   const said = outcomes[fault.kind] ?? `status ${status}`;
   const cause = statusCauses[fault.kind];
+  const acted = !refusedFirst.has(fault.kind);
   trail.add(openCall, said, cause, miss, deps.clock(), errorNote(status, body));
   switch (fault.kind) {
     case 'rejected':
       endCall(openCall, 'success', label, null, deps);
-      return { next: 'pass', cause, askedMs };
+      return { next: 'pass', cause, askedMs, acted };
     case 'context_window':
     case 'content_policy':
       endCall(openCall, 'success', label, null, deps);
-      return { next: 'named', cause, askedMs };
+      return { next: 'named', cause, askedMs, acted };
     case 'credential':
     case 'forbidden':
       endCall(openCall, 'abandoned', label, null, deps);
-      if (target.provider.clientCredential) return { next: 'pass', cause, askedMs };
+      if (target.provider.clientCredential) return { next: 'pass', cause, askedMs, acted };
       if (fault.kind === 'credential') coolDownRefused(credential, deps.clock());
       else coolDownForbidden(credential, target, deps.clock());
       deps.telemetry.credentialRefused(
@@ -163,12 +179,12 @@ function judgeStatus(
         status,
         target.provider.credentials.indexOf(credential),
       );
-      return { next: 'credential', cause, askedMs };
+      return { next: 'credential', cause, askedMs, acted };
     case 'rate_limited':
     case 'quota': {
       endCall(openCall, 'abandoned', label, null, deps);
       // A client's own credential is shared with no other client, so it has no cooldown.
-      if (target.provider.clientCredential) return { next: 'fallback', cause, askedMs };
+      if (target.provider.clientCredential) return { next: 'fallback', cause, askedMs, acted };
       const cooldownMs = coolDownLimited(credential, target, fault.kind, askedMs, deps.clock());
       if (fault.kind === 'quota')
         deps.telemetry.quotaSpent(
@@ -177,13 +193,13 @@ function judgeStatus(
           target.provider.credentials.indexOf(credential),
         );
       deps.hints.rest(target, credential, cooldownMs);
-      return { next: 'credential', cause, askedMs };
+      return { next: 'credential', cause, askedMs, acted };
     }
     case 'unexpected':
       endCall(openCall, 'failure', label, null, deps);
-      return { next: 'fallback', cause, askedMs };
+      return { next: 'fallback', cause, askedMs, acted };
     case 'server':
       endCall(openCall, 'failure', label, null, deps);
-      return { next: 'retry', cause, askedMs };
+      return { next: 'retry', cause, askedMs, acted };
   }
 }

@@ -48,6 +48,9 @@ const certificateCodes =
   /^(?:CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERROR_IN_C|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_|HOSTNAME_MISMATCH|ERR_TLS_CERT_)/;
 const tlsCodes = /^ERR_(?:SSL|TLS)_/;
 
+/** Codes of connections that were never made; others may also be of one that broke later. */
+export const neverConnected: ReadonlySet<string> = new Set([connectTimeoutCode, 'ECONNREFUSED']);
+
 /** A code that the record may have. */
 const plainCode = /^[A-Z][A-Z0-9_]{1,60}$/;
 

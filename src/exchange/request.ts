@@ -22,7 +22,7 @@ export interface ModelRequest {
   /** UTF-8 bytes and Unicode code points of the prompt's text. */
   readonly textBytes: number;
   readonly textCharacters: number;
-  /** It uses tools that run at the provider, so it is never retried. */
+  /** It uses tools that run at the provider, so it isn't sent again once they may have run. */
   readonly serverTools: boolean;
   /** Occurrences of personal data, for each kind that the policy looks for. */
   readonly findings: Findings;

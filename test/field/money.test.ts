@@ -295,3 +295,24 @@ test('B9: a response in the background holds all that was reserved, and is asked
   expect([await ask(), await ask()]).toEqual([200, 429]);
   expect(upstream.calls).toHaveLength(1);
 });
+
+test.each<[string, object, Record<string, string>, number]>([
+  ['once, as it goes on at the provider', { background: true }, {}, 1],
+  ['again, if the app made that safe', { background: true }, { 'idempotency-key': 'k' }, 2],
+  ['again, if it ends with its call', {}, {}, 2],
+])('B9: a response whose call breaks is asked for %s', async (_, more, headers, calls) => {
+  const upstream = await startUpstream((call) => call.cut());
+  const sidecar = await startTestSidecar({
+    cache: { enabled: false },
+    providers: { p: { dialect: 'responses', baseUrl: upstream.baseUrl } },
+    routes: [{ model: '*', targets: [{ provider: 'p' }] }],
+    attempt: { retriesMax: 1, backoffBaseMs: 0 },
+  });
+  onTestFinished(async () => {
+    await sidecar.stop();
+    await upstream.close();
+  });
+  const body = { model: 'own', input: 'hi', ...more };
+  expect((await send(sidecar.url, '/v1/responses', { body, headers }).reply).status).toBe(503);
+  expect(upstream.calls).toHaveLength(calls);
+});
