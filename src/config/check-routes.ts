@@ -164,6 +164,7 @@ function checkTiers(targets: NonNullable<DraftRoute['targets']>, path: Path, rep
 interface Leaf {
   readonly provider: string;
   readonly model: string | null;
+  readonly serves: string | null;
   readonly capabilities: readonly (string | undefined)[] | null;
   readonly at: Path;
 }
@@ -182,8 +183,8 @@ function leavesOf(
     if (target === undefined || leaves.length > stepsMax) continue;
     const at = [...route.path, 'targets', position];
     if (target.route === undefined) {
-      const { provider, model = asked, capabilities = null } = target;
-      if (provider !== undefined) leaves.push({ provider, model, capabilities, at });
+      const { provider, model = asked, serves = null, capabilities = null } = target;
+      if (provider !== undefined) leaves.push({ provider, model, serves, capabilities, at });
       continue;
     }
     const nested = findConfig(named, target.route);
@@ -217,17 +218,16 @@ function checkLeaves(route: Named, named: readonly Named[], draft: Draft, report
   }
 }
 
-const looksEmbedding = (name: string | null): boolean => name !== null && /embed/i.test(name);
-
 /** Reports targets with different embedding models, whose vectors can't be compared. */
 function checkEmbeddings(route: Named, leaves: readonly Leaf[], report: Report): void {
-  const embeds = ({ model, capabilities }: Leaf): boolean =>
-    capabilities?.includes('embeddings') ?? looksEmbedding(model ?? route.model);
+  const modelOf = ({ serves, model }: Leaf): string => serves ?? model ?? route.model;
+  const embeds = (leaf: Leaf): boolean =>
+    leaf.capabilities?.includes('embeddings') ?? /embed/i.test(modelOf(leaf));
   const first = leaves.find(embeds);
   if (first === undefined) return;
   for (const leaf of leaves) {
-    if (!embeds(leaf) || leaf.model === first.model) continue;
-    const other = report.show(first.model ?? route.model);
+    if (!embeds(leaf) || modelOf(leaf) === modelOf(first)) continue;
+    const other = report.show(modelOf(first));
     const message = `is a different embedding model than ${other}: their vectors can't be compared, so it is no fallback`;
     report.fault(leaf.at, message);
   }

@@ -124,10 +124,12 @@ function compileRoute(
     }
     // Embeddings of different models can't be mixed: the first target's model is used.
     const able = tree(serves);
-    const model = able === null ? null : leavesOf(able)[0]?.target.model;
+    const modelOf = ({ served, model }: Target): string => served ?? model ?? asked;
+    const first = able === null ? undefined : leavesOf(able)[0]?.target;
+    const isSame = (target: Target): boolean => first !== undefined && modelOf(target) === modelOf(first);
     return endpointRoute(
       config,
-      tree((target) => serves(target) && target.model === model),
+      tree((target) => serves(target) && isSame(target)),
     );
   };
   // Filled when first used: most routes serve one endpoint only.

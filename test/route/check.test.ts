@@ -124,6 +124,20 @@ describe('faults', () => {
       /a different embedding model/,
     ],
     [
+      'another embedding model behind the same name',
+      [
+        {
+          model: 'a',
+          targets: [
+            p('embeds', { serves: 'text-embedding-3-small' }),
+            q('embeds', { serves: 'text-embedding-3-large' }),
+          ],
+        },
+      ],
+      'routes[0].targets[1]',
+      /a different embedding model than "text-embedding-3-small"/,
+    ],
+    [
       'another embedding model by its capabilities, in a nested route',
       [
         { model: 'a', targets: [p('e', { capabilities: ['embeddings'] }), { route: 'b' }] },
@@ -218,6 +232,15 @@ test('a configuration with everything is valid', () => {
       ],
     },
     { model: 'vectors', targets: [p('text-embedding-3-small'), q('text-embedding-3-small')] },
+    {
+      model: 'text-embedding-3-small',
+      targets: [
+        { provider: 'p' },
+        q('text-embedding-3-small'),
+        q('embeds', { serves: 'text-embedding-3-small' }),
+      ],
+    },
+    { model: 'text-embedding-*', targets: [{ provider: 'p' }, q('text-embedding-*')] },
   );
   expect(result).toEqual({ faults: [], warnings: [] });
 });

@@ -313,4 +313,21 @@ describe('embeddings', () => {
       expect(routing.labels('m', { user: 'u' })).toHaveLength(3);
     }
   });
+
+  test('are of one model, however its targets name it', () => {
+    const targets = [
+      { provider: 'p' },
+      { provider: 'q', model: 'e1' },
+      { provider: 'q', model: 'own', serves: 'e1' },
+      { provider: 'q', model: 'e2' },
+    ];
+    const routing = startRouting([{ model: 'e1', targets }], providers);
+    expect(routing.labels('e1', { endpoint: 'embeddings' })).toEqual(['p/e1', 'q/e1', 'q/own']);
+    const same = [
+      { provider: 'p', model: 'own', serves: 'e1' },
+      { provider: 'q', model: 'own', serves: 'e2' },
+    ];
+    const two = startRouting([{ model: 'm', targets: same }], providers);
+    expect(two.labels('m', { endpoint: 'embeddings' })).toEqual(['p/own']);
+  });
 });
