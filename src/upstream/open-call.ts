@@ -54,8 +54,8 @@ export interface PassedOver {
   readonly cause: FallbackCause;
 }
 
-/** A connection is free when some other call ends, which nobody knows. */
-const connectionWaitMs = 1000;
+/** Until some other call ends: nobody knows when. */
+const otherCallWaitMs = 1000;
 
 const hasConnection = ({ load: { inFlight, inFlightMax } }: Target['provider']): boolean =>
   inFlightMax === null || inFlight < inFlightMax;
@@ -77,7 +77,7 @@ export function beginCall(target: Target, request: ModelRequest, deps: CallDeps)
   const nowMs = deps.clock();
   if (!hasConnection(target.provider)) {
     deps.telemetry.connectionsSpent(target.provider.name);
-    return { reason: 'connections', waitMs: connectionWaitMs, cause: 'rate_limited' };
+    return { reason: 'connections', waitMs: otherCallWaitMs, cause: 'rate_limited' };
   }
   const credential = takeCredential(target, nowMs);
   if (credential === null) {
@@ -86,7 +86,8 @@ export function beginCall(target: Target, request: ModelRequest, deps: CallDeps)
   }
   const breakerId = target.health.breakerId || deps.health.open(target.health);
   const ticket = breaker.admit(breakerId, nowMs);
-  if (ticket < 0) return { reason: 'breaker_open', waitMs: -ticket, cause: 'breaker_open' };
+  if (ticket < 0)
+    return { reason: 'breaker_open', waitMs: openMs(breakerId, ticket, nowMs), cause: 'breaker_open' };
   const provider = deps.health.provider(target.provider.name);
   const providerBreakerId = provider?.breakerId ?? null;
   const providerTicket = providerBreakerId === null ? 0 : breaker.admit(providerBreakerId, nowMs);
@@ -105,7 +106,8 @@ export function beginCall(target: Target, request: ModelRequest, deps: CallDeps)
   };
   if (providerTicket < 0) {
     reportToBreakers(openCall, 'abandoned', nowMs, deps);
-    return { reason: 'provider_down', waitMs: -providerTicket, cause: 'breaker_open' };
+    const waitMs = providerBreakerId === null ? 0 : openMs(providerBreakerId, providerTicket, nowMs);
+    return { reason: 'provider_down', waitMs, cause: 'breaker_open' };
   }
   const waitMs = quotas.length === 0 ? 0 : takeQuotas(quotas, openCall.tokens, nowMs);
   if (waitMs === 0) {
@@ -115,6 +117,10 @@ export function beginCall(target: Target, request: ModelRequest, deps: CallDeps)
   reportToBreakers(openCall, 'abandoned', nowMs, deps);
   return { reason: 'own_limit', waitMs, cause: 'rate_limited' };
 }
+
+/** How long until a breaker may let a call through. While its probe is in flight, its answer is the longest one may take. */
+const openMs = (breakerId: number, ticket: number, nowMs: number): number =>
+  breaker.state(breakerId, nowMs) === breakerState.halfOpen ? Math.min(-ticket, otherCallWaitMs) : -ticket;
 
 /**
  * Whether `beginCall` would succeed now; takes nothing. The caller can wait, so a breaker whose probe is in flight

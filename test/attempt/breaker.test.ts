@@ -1,6 +1,6 @@
 /** Breakers of targets and of whole providers, on real sockets with a passed-in clock. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { metricIn } from '../support/chain.ts';
+import { metricIn, startChain } from '../support/chain.ts';
 import { ask, send } from '../support/client.ts';
 import { wires } from '../support/replies.ts';
 import { startTestSidecar } from '../support/sidecar.ts';
@@ -105,5 +105,20 @@ describe.each(wires)('$name', (wire) => {
     expect(await state('a')).toBe(0);
     await post('a');
     expect(await state('a')).toBe(1);
+  });
+
+  test('while a probe is in flight, nobody is told to wait for as long as one may take', async () => {
+    const time = { nowMs: 0 };
+    const chain = await startChain(wire, [[fails]], {}, { clock: () => time.nowMs });
+    expect((await chain.ask()).headers['retry-after']).toBe('1');
+    // Told by its breaker, which stays open for so long.
+    expect((await chain.ask()).headers['retry-after']).toBe('100');
+    time.nowMs += 100_000;
+    chain.first.answer();
+    const probe = chain.ask();
+    const call = await chain.first.call(1);
+    expect((await chain.ask()).headers['retry-after']).toBe('1');
+    good(call);
+    expect((await probe).status).toBe(200);
   });
 });
