@@ -37,8 +37,10 @@ export class Pace {
 
   /** Most requests in flight. */
   set limitMax(limitMax: number) {
+    // Successes would raise it by one per round only, as after an overload.
+    const free = this.#limit >= this.#limitMax;
     this.#limitMax = limitMax;
-    this.#limit = Math.min(this.#limit, limitMax);
+    this.#limit = free ? limitMax : Math.min(this.#limit, limitMax);
   }
 
   /** Requests that may be in flight now: halved when providers are overloaded, else raised by one per round. */

@@ -235,6 +235,15 @@ describe('the pace', () => {
   });
 });
 
+test('a raised bound counts at once, unless providers have no room', () => {
+  const pace = new Pace(2, 0);
+  pace.limitMax = 16;
+  expect(pace.limit).toBe(16);
+  pace.ended(0, 100, 'overloaded');
+  pace.limitMax = 32;
+  expect(pace.limit).toBe(8);
+});
+
 describe('the choice of targets', () => {
   const { attempt } = configSchema.parse({});
   /** Nothing is asked of a target but itself. */
