@@ -78,7 +78,13 @@ function textOf(json: Json): string | null {
   }
 }
 
-/** What a job made: files of OpenAI's batches and Google's, and a model. */
+/** The files of Google's videos, of which a finished operation says only where they are. */
+const videosOf = ({ response }: Json): unknown[] =>
+  listOf(objectOf(objectOf(response).generateVideoResponse).generatedSamples).map(
+    ({ video }) => /\/(files\/[\w-]+)/.exec(String(objectOf(video).uri))?.[1],
+  );
+
+/** What a job made: files of OpenAI's batches and Google's, a model, and videos. */
 const resultsOf = (json: Json): unknown[] => [
   json.output_file_id,
   json.error_file_id,
@@ -86,6 +92,7 @@ const resultsOf = (json: Json): unknown[] => [
   objectOf(json.response).responsesFile,
   objectOf(objectOf(json.metadata).output).responsesFile,
   objectOf(json.dest).fileName,
+  ...videosOf(json),
 ];
 
 /** The id of the object that a request made. @param from the object that its path names, which it may be a copy of */

@@ -294,6 +294,9 @@ export const endpoints = [
   row('voices', 'openai', '/v1/audio/voices/**', objects),
   row('voices', 'openai', '/v1/audio/voice_consents/**', objects),
   row('vector_stores', 'openai', '/v1/vector_stores/**', objects),
+  row('videos', 'openai', '/v1/videos/characters/**', objects),
+  row('videos', 'openai', '/v1/videos/edits', posted),
+  row('videos', 'openai', '/v1/videos/extensions', posted),
   row('videos', 'openai', '/v1/videos/**', objects),
   // https://platform.openai.com/docs/guides/realtime-websocket
   row('realtime', 'openai', '/v1/realtime', session),

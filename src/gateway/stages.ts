@@ -138,13 +138,14 @@ const providersOf = ({ steps }: Plan): ReadonlySet<Provider> =>
   new Set(steps.map(({ target }) => target.provider));
 
 /** Whether a request may name objects at a provider that keeps those of several tenants. */
-function looksForNames({ steps }: Plan, { exchange, stages: { objects } }: Passage): boolean {
+function looksForNames({ steps }: Plan, { exchange, request, stages: { objects } }: Passage): boolean {
   const { kind } = exchange.endpoint;
-  if (!objects.passes || (!isPassed({ kind }) && kind !== 'chat')) return false;
+  if (!objects.passes || kind === 'files') return false;
   const keeps = steps.some(
     ({ target: { provider } }) => provider.passthrough !== false && !keepsForOne(provider, objects),
   );
-  return keeps && (isPassed({ kind }) || mayName(exchange.body));
+  // A form that asks a model brings its files with it.
+  return keeps && (isPassed({ kind }) || (request?.form === undefined && mayName(exchange.body)));
 }
 
 /** The refusal of a body that nobody reads, though the policy may have to change it; null: it may pass. */

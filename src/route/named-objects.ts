@@ -4,6 +4,7 @@ import { Refusal } from '../base/errors.ts';
 import { isJson } from '../base/json.ts';
 import { isForm, readForm } from '../base/multipart.ts';
 import { scriptOf } from '../base/place.ts';
+import { isPassed } from '../exchange/endpoint.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Provider } from '../upstream/target.ts';
 import { isForeign, keepsForOne, notTheirs, type ObjectTable } from './objects.ts';
@@ -18,11 +19,11 @@ const atOnceMaxBytes = 64 * 1024;
 const module = scriptOf('route/named-objects').href;
 
 /**
- * Ids of objects at providers are a kind and a random part: `file-abc123`, `batch_68a…`, `vs_68a…`. Google's are
- * `files/abc` or a URL that ends so.
+ * Ids of objects at providers are a kind and a random part: `file-abc123`, `batch_68a…`, `vs_68a…`; those of models that
+ * were made there have more of them, `ft:gpt-4.1:org::abc`. Google's are `files/abc` or a URL that ends so.
  */
 const idText =
-  /"([A-Za-z]\w{0,40}[-_][\w-]{1,200})"|"(?:https?:[^"\s]{0,300}\/)?([A-Za-z]\w{0,40}\/[\w.-]{1,200})"/g;
+  /"([A-Za-z]\w{0,40}[-_:][\w:.-]{1,200})"|"(?:https?:[^"\s]{0,300}\/)?([A-Za-z]\w{0,40}\/[\w.-]{1,200})"/g;
 /** What may be ids in a text of JSON, each once; of more than `namesMax`, one more than that. */
 export function namesIn(body: Buffer): string[] {
   const plain = (body.includes(backslash) ? unescaped(body) : body).toString('latin1');
@@ -105,7 +106,7 @@ export async function denyForeign(
   if (inQuery !== undefined) return notTheirs(inQuery);
   const contentType = headers['content-type'] ?? '';
   if (body.length === 0 || isBytes(contentType)) return null;
-  const order = { contentType, asks: endpoint.kind === 'chat' };
+  const order = { contentType, asks: !isPassed(endpoint) };
   const found =
     body.length <= atOnceMaxBytes
       ? work(body, order)
@@ -121,21 +122,24 @@ export async function denyForeign(
   return null;
 }
 
-/** Members of requests for a model that name objects at the provider. */
-const members = [
+/** How members of requests for a model begin that name objects at the provider, and the name of a model made there. */
+const openai = [
   'previous_response_id',
-  'conversation',
+  'conversation"',
   'container',
   'file_id',
-  'file_ids',
-  'vector_store_ids',
+  'vector_store_id',
+  'skill_id',
+  'voice',
+  'ft:',
 ];
-const googleMembers = ['cachedContent', 'cached_content', 'fileUri', 'file_uri'];
-const quoted = [...members, ...googleMembers].map((name) => `"${name}"`);
+const anthropic = ['user_profile_id'];
+const google = ['cachedContent', 'cached_content', 'fileUri', 'file_uri', 'fileSearchS', 'file_search_s'];
+const quoted = [...openai, ...anthropic, ...google].map((start) => `"${start}`);
 
 /** Whether a request for a model has a member that names objects, or may have one in escapes. */
 const hasNames = (body: Buffer): boolean =>
-  quoted.some((member) => body.includes(member)) || body.includes('\\u00');
+  quoted.some((start) => body.includes(start)) || body.includes('\\u00');
 
 /** Whether a request for a model may name an object at its provider: then it is searched, too. */
 export const mayName = (body: Buffer): boolean => body.length > atOnceMaxBytes || hasNames(body);

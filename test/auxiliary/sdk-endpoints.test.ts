@@ -74,6 +74,16 @@ describe.each(makers)('$name', ({ dialect, asked, headers, atLeast }) => {
     expect(asked.filter((each) => endpointOf(each) === undefined)).toEqual([]);
   });
 
+  test('no word of a path is taken for the id of an object, which would have to be somebody’s', () => {
+    const named = asked.flatMap((each) => {
+      const endpoint = endpointOf(each);
+      const isOwned = endpoint !== undefined && isOfProvider(endpoint) && endpoint.unowned !== true;
+      return isOwned ? [[each.path, endpoint.object] as const] : [];
+    });
+    expect(named.length).toBeGreaterThan(100);
+    expect(named.filter(([, object]) => object !== null && object !== 'obj_1')).toEqual([]);
+  });
+
   test('what is passed on reaches the provider as it is', async () => {
     const { asking, upstream } = await startPassing({ dialect });
     const passed = asked.filter((each) => {

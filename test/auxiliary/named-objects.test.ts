@@ -1,0 +1,81 @@
+/** What another tenant has made at a provider can't be named in requests for a model either, whatever member does. */
+import { describe, expect, test } from 'vitest';
+import type { DialectName } from '../../src/exchange/dialects.ts';
+import { gives } from '../support/auxiliary.ts';
+import { keys, startPassing as start } from '../support/passing.ts';
+
+const input = [{ role: 'user', content: 'a' }];
+const responses = (more: object) => ['responses', '/v1/responses', { model: 'm', input, ...more }] as const;
+const shell = (environment: object) => responses({ tools: [{ type: 'shell', environment }] });
+const openai = (path: string, more: object) => ['openai', path, { model: 'm', ...more }] as const;
+const search = (member: string) =>
+  [
+    'gemini',
+    '/v1beta/models/m:generateContent',
+    {
+      contents: [{ parts: [{ text: 'a' }] }],
+      tools: [{ fileSearch: { [member]: ['fileSearchStores/x1'] } }],
+    },
+  ] as const;
+const document = [{ type: 'document', source: { type: 'file', file_id: 'file_x1' } }];
+const messages = [{ role: 'user', content: document }];
+
+describe('an object of another tenant', () => {
+  test.each([
+    ['cntr_x1', shell({ type: 'container_reference', container_id: 'cntr_x1' })],
+    [
+      'skill_x1',
+      shell({ type: 'container_auto', skills: [{ type: 'skill_reference', skill_id: 'skill_x1' }] }),
+    ],
+    ['vs_x1', responses({ tools: [{ type: 'file_search', vector_store_ids: ['vs_x1'] }] })],
+    ['ft:gpt-4o:org::x1', openai('/v1/chat/completions', { model: 'ft:gpt-4o:org::x1', messages: input })],
+    ['voice_x1', openai('/v1/chat/completions', { messages: input, audio: { voice: { id: 'voice_x1' } } })],
+    ['voice_x1', openai('/v1/audio/speech', { input: 'a', voice: { id: 'voice_x1' } })],
+    ['file-x1', openai('/v1/images/edits', { prompt: 'a', images: [{ file_id: 'file-x1' }] })],
+    ['fileSearchStores/x1', search('fileSearchStoreNames')],
+    ['fileSearchStores/x1', search('file_search_store_names')],
+    ['file_x1', ['anthropic', '/v1/messages/count_tokens', { model: 'm', messages }]],
+    ['file_x1', ['anthropic', '/v1/messages', { model: 'm', max_tokens: 9, messages }]],
+  ] as const)('%s can’t be named: %j', async (id, [dialect, path, body]) => {
+    const routes = [{ model: '*', targets: [{ provider: 'first' }] }];
+    const more = { authenticate: { keys }, routes };
+    const { asking, upstream } = await start({
+      dialect: dialect as DialectName,
+      script: gives({ id }),
+      more,
+    });
+    const google = id.includes('/');
+    const as = (key: string) => (google ? { 'x-goog-api-key': key } : { 'anthropic-version': '2023-06-01' });
+    const make = google ? '/v1beta/fileSearchStores' : '/v1/skills';
+    upstream.answer(gives(google ? { name: id } : { id }));
+    const keyOf = (key: string): string => (google ? '' : key);
+    const made = dialect === 'anthropic' ? as('k-a') : google ? as('k-a') : {};
+    expect((await asking('POST', make, keyOf('k-a'), { a: 1 }, made)).status).toBe(200);
+    const headers = (key: string) => (dialect === 'anthropic' || google ? as(key) : {});
+    const { status, json } = await asking('POST', path, keyOf('k-b'), body, headers('k-b'));
+    expect([status, String(json?.error?.message)]).toEqual([
+      404,
+      expect.stringContaining(`No object "${id}" of this tenant`),
+    ]);
+    const calls = upstream.calls.length;
+    await asking('POST', path, keyOf('k-a'), body, headers('k-a'));
+    expect(upstream.calls.length).toBeGreaterThan(calls);
+  });
+});
+
+test('a video that Google has made is whose the operation is', async () => {
+  const { asking, upstream } = await start({ dialect: 'gemini', more: { authenticate: { keys } } });
+  const name = 'models/veo-3/operations/op1';
+  const uri = 'https://generativelanguage.googleapis.com/v1beta/files/v1deo:download?alt=media';
+  const response = { generateVideoResponse: { generatedSamples: [{ video: { uri } }] } };
+  const as = (key: string) => ({ 'x-goog-api-key': key });
+  upstream.answer(gives({ name }));
+  await asking('POST', '/v1beta/models/veo-3:predictLongRunning', '', { instances: [] }, as('k-a'));
+  upstream.answer(gives({ name, done: true, response }));
+  expect((await asking('GET', `/v1beta/${name}`, '', '', as('k-b'))).status).toBe(404);
+  expect((await asking('GET', `/v1beta/${name}`, '', '', as('k-a'))).status).toBe(200);
+  upstream.answer(gives('video', 'video/mp4'));
+  const file = '/v1beta/files/v1deo:download?alt=media';
+  expect((await asking('GET', file, '', '', as('k-b'))).status).toBe(404);
+  expect((await asking('GET', file, '', '', as('k-a'))).text).toBe('video');
+});
