@@ -40,12 +40,22 @@ export function inspectAuxiliary(
     modelStart: at.start,
     modelEnd: at.end,
     firstField: now === null ? found.firstField : 0,
+    images: traits.reserve === 'images' ? imagesIn(leaving, now) : 0,
     ...(now === null ? {} : { form: now }),
   };
   const stream = placed.stream || givesBytes(endpoint, placed);
   return endpoint.kind === 'files'
     ? { ...placed, stream, digest: ofProvider(placed.digest, exchange) }
     : { ...placed, stream };
+}
+
+/** How many images a request brings: files of a form, or links and ids in JSON, whose texts can't hold such a quote. */
+function imagesIn(body: Buffer, form: Form | null): number {
+  if (form !== null) return form.parts.filter(({ file }) => file).length;
+  let found = 0;
+  for (const name of ['"image_url"', '"file_id"'])
+    for (let at = body.indexOf(name); at >= 0; at = body.indexOf(name, at + name.length)) found += 1;
+  return found;
 }
 
 /** The digest with the chosen provider in it: the same body sent to another provider is another request. */

@@ -42,7 +42,7 @@ export function boundsOf(
 ): Bounds {
   const textTokens = estimator.tokens(request.model, request.textBytes);
   const media = auxiliary === undefined ? null : mediaBounds(auxiliary, request, textTokens);
-  const promptTokens = textTokens + imageTokensMax * request.images + (media?.inputTokens ?? 0);
+  const promptTokens = textTokens + (media?.inputTokens ?? imageTokensMax * request.images);
   const asked = request.maxTokens ?? outputMaxTokens ?? replyTokensDefault;
   const each = outputMaxTokens === null ? asked : Math.min(asked, outputMaxTokens);
   const writes = kind === 'chat' || billed === true;

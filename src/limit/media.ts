@@ -27,16 +27,14 @@ const nothing: MediaBounds = { inputTokens: 0, outputTokens: 0, soundMs: 0 };
 /** Upper bounds of a request's media. @param promptTokens tokens of the prompt's text */
 export function mediaBounds(
   { reserve }: Auxiliary,
-  { form, choices }: ModelRequest,
+  { form, choices, images }: ModelRequest,
   promptTokens: number,
 ): MediaBounds {
   switch (reserve) {
     case 'nothing':
       return nothing;
-    case 'images': {
-      const given = form?.parts.filter(({ file }) => file).length ?? 0;
-      return { inputTokens: given * imageTokens, outputTokens: choices * imageTokens, soundMs: 0 };
-    }
+    case 'images':
+      return { inputTokens: images * imageTokens, outputTokens: choices * imageTokens, soundMs: 0 };
     case 'speech':
       return { ...nothing, outputTokens: Math.ceil(promptTokens * soundTokensPerText) };
     case 'transcript': {

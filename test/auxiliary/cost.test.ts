@@ -86,6 +86,42 @@ describe('what it cost', () => {
     expect(judged).toBe(0);
   });
 
+  test.each([
+    ['as events, which tell no kinds of tokens', { stream: true }, {}],
+    ['as a whole that tells none', {}, {}],
+    ['as a whole with some text', {}, { output_tokens_details: { image_tokens: 40, text_tokens: 10 } }],
+  ])('drawn images at their own price: %s', async (_, asked, details) => {
+    const usage = { input_tokens: 3, output_tokens: 50, total_tokens: 53, ...details };
+    const done = { type: 'image_generation.completed', b64_json: 'AA==', usage };
+    const events = gives(`data: ${JSON.stringify(done)}\n\n`, 'text/event-stream');
+    const upstream = await startUpstream('stream' in asked ? events : gives({ data: [], usage }));
+    onTestFinished(() => upstream.close());
+    const { url, recordWhere, stop } = await startTestSidecar({
+      providers: { openai: { preset: 'openai', apiKey: 'k', baseUrl: upstream.baseUrl } },
+      routes: [{ model: '*', targets: [{ provider: 'openai' }] }],
+    });
+    onTestFinished(stop);
+    const body = { model: 'gpt-image-1.5', prompt: 'a', ...asked };
+    expect((await ask(url, '/v1/images/generations', { body })).status).toBe(200);
+    const { costNanoUsd } = await recordWhere(({ status }) => status === 200);
+    // $5 a million tokens in, $32 of images and $10 of text out.
+    const drawn = 'output_tokens_details' in details ? 40 : 50;
+    expect(costNanoUsd).toBe(3 * 5000 + drawn * 32_000 + (50 - drawn) * 10_000);
+  });
+
+  test('limits reserve for images that JSON brings, too', async () => {
+    const limits = [{ name: 'tokens', unit: 'tokens' as const, capacity: 20_000, refillPerSecond: 0.001 }];
+    const { url } = await start([[gives({ ...image, usage })]], { limits });
+    const edit = (count: number) => {
+      const images = Array.from({ length: count }, (_, at) =>
+        at % 2 === 0 ? { image_url: 'data:image/png;base64,AA==' } : { file_id: 'file-1' },
+      );
+      return ask(url, '/v1/images/edits', { body: { model: 'm', prompt: 'a', images } });
+    };
+    expect((await edit(3)).status).not.toBe(200);
+    expect((await edit(2)).status).toBe(200);
+  });
+
   test('limits reserve for images, and settle with what they took', async () => {
     const limits = [{ name: 'tokens', unit: 'tokens' as const, capacity: 20_000, refillPerSecond: 0.001 }];
     const { url, upstreams } = await start([[]], { limits });

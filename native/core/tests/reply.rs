@@ -344,6 +344,15 @@ fn endpoints_beside_chat_state_their_usage_in_many_ways() {
     );
     assert_eq!((image.input, image.output), (Some(50), Some(60)));
     assert_eq!((image.media_input, image.media_output), (Some(40), Some(55)));
+    for drawn in [
+        r#"{"type":"image_edit.completed","usage":{"input_tokens":5,"output_tokens":60}}"#,
+        r#"{"usage":{"input_tokens":5,"output_tokens":60},"type":"image_generation.completed"}"#,
+        r#"{"created":1,"data":[],"usage":{"input_tokens":5,"output_tokens":60}}"#,
+    ] {
+        assert_eq!(usage(drawn).media_output, Some(60), "{drawn}");
+    }
+    let said = usage(r#"{"type":"speech.audio.done","usage":{"input_tokens":5,"output_tokens":60}}"#);
+    assert_eq!((said.output, said.media_output), (Some(60), None));
     let heard = usage(r#"{"text":"a","usage":{"type":"duration","seconds":9.4701}}"#);
     assert_eq!((heard.sound_ms, heard.input), (Some(9471), None));
     let spoken =

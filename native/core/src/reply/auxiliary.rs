@@ -22,6 +22,8 @@ pub(crate) struct AuxiliaryReader {
     reading: Reading,
     /// Used if nothing more specific is stated.
     total: Option<u32>,
+    /// It brings drawn images, or is the event that ends one.
+    draws: bool,
 }
 
 impl Reader for AuxiliaryReader {
@@ -57,6 +59,10 @@ impl Reader for AuxiliaryReader {
         if reading.usage.input.is_none() {
             reading.usage.input = self.total.map(|all| all.saturating_sub(reading.usage.output.unwrap_or(0)));
         }
+        // What doesn't tell kinds of tokens apart, as no event does, has drawn nothing but images.
+        if self.draws && reading.usage.media_output.is_none() {
+            reading.usage.media_output = reading.usage.output;
+        }
         reading
     }
 }
@@ -67,12 +73,14 @@ impl AuxiliaryReader {
             (Key::Error, Token::Null) => {}
             (Key::Error, _) => self.reading.error = true,
             (Key::Usage, Token::ObjectStart) => self.reading.usage_seen = true,
+            (Key::Data, Token::ArrayStart) => self.draws = true,
             // The last event of each stream: `image_generation.completed`, `transcript.text.done`,
             // `speech.audio.done`.
             (Key::Type, Token::String(text)) => {
                 let word = source.word(text);
                 if word.ends_with(".completed") || word.ends_with(".done") {
                     self.reading.finish = Finish::Stop;
+                    self.draws = word.starts_with("image_");
                 }
             }
             // The pieces of a transcript; the whole text, repeated at the end, is not counted again.
