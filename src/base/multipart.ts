@@ -28,8 +28,8 @@ export interface Form {
 
 const partsMax = 256;
 const headMaxBytes = 4096;
-/** Of all text fields together. */
-const textsMaxBytes = 1024 * 1024;
+/** Of all text fields together, which may be samples of speakers as data URLs. */
+const textsMaxBytes = 16 * 1024 * 1024;
 
 const crlf = Buffer.from('\r\n');
 const headEnd = Buffer.from('\r\n\r\n');

@@ -21,6 +21,16 @@ describe('what reaches the provider', () => {
     expect(call?.body.toString('latin1')).toBe(expected);
   });
 
+  test('a form with samples of known speakers, which are text', async () => {
+    const { url, upstreams } = await start([[gives(said)]]);
+    // Ten seconds of stereo.
+    const sample = `data:audio/wav;base64,${Buffer.alloc(1_764_044, noise).toString('base64')}`;
+    const speakers = Object.fromEntries([0, 1, 2, 3].map((at) => [`known_speaker_references[${at}]`, sample]));
+    const form = formOf({ model: 'same', ...speakers });
+    expect((await ask(url, transcripts, form)).status).toBe(200);
+    expect((await upstreams[0]?.call(0))?.body.equals(form.body)).toBe(true);
+  });
+
   test('a form as it came where the name is the same', async () => {
     const { url, upstreams } = await start([[gives(said)]]);
     const form = formOf({ model: 'same' });
