@@ -20,6 +20,9 @@ type WholeAnswer = Extract<AttemptReply, { kind: 'whole' }>;
 /** What an object's content is read by: it may say anything. */
 const isContent = (path: string): boolean => /\/(?:content|results)(?:\/|$)|:download$/.test(path);
 
+/** Whether a path is an object's own. */
+const isAt = (object: string, path: string): boolean => path.endsWith(`/${object}`);
+
 /** The body of a reply about objects as its tenant may see it, or why it may not. */
 export function ownObjects({ target, body }: WholeAnswer, passage: Passage): Buffer | Refusal {
   const { exchange, identity, stages } = passage;
@@ -31,7 +34,12 @@ export function ownObjects({ target, body }: WholeAnswer, passage: Passage): Buf
   if (body.length > (isList ? readMaxBytes.list : readMaxBytes.object)) return filters ? unread : body;
   if (isList && !filters) return withOwnUrls(body, provider);
   const { owners } = stages.objects;
-  if (endpoint.method === 'DELETE' && endpoint.object !== null)
+  // What is deleted may be only a part of it, such as a file of a vector store.
+  if (
+    endpoint.method === 'DELETE' &&
+    endpoint.object !== null &&
+    isAt(endpoint.object, endpoint.upstreamPath)
+  )
     owners.forget(provider.name, endpoint.object, identity.tenant);
   const json = parseObject(body.toString('utf8'));
   if (json === null) return filters ? unread : body;

@@ -25,7 +25,9 @@ describe('what reaches the provider', () => {
     const { url, upstreams } = await start([[gives(said)]]);
     // Ten seconds of stereo.
     const sample = `data:audio/wav;base64,${Buffer.alloc(1_764_044, noise).toString('base64')}`;
-    const speakers = Object.fromEntries([0, 1, 2, 3].map((at) => [`known_speaker_references[${at}]`, sample]));
+    const speakers = Object.fromEntries(
+      [0, 1, 2, 3].map((at) => [`known_speaker_references[${at}]`, sample]),
+    );
     const form = formOf({ model: 'same', ...speakers });
     expect((await ask(url, transcripts, form)).status).toBe(200);
     expect((await upstreams[0]?.call(0))?.body.equals(form.body)).toBe(true);

@@ -114,7 +114,10 @@ const refused: Readonly<Record<string, readonly [body: string, says: string, con
     'not plain UTF-8',
   ],
   'too many fields': [named('a', '').repeat(257) + end, 'more than 256 fields'],
-  'too much text': [named('a', 'x'.repeat(16 * 1024 * 1024 + 1)) + end, "The form's text fields have more than"],
+  'too much text': [
+    named('a', 'x'.repeat(16 * 1024 * 1024 + 1)) + end,
+    "The form's text fields have more than",
+  ],
   'endless headers': [field(`x: ${'y'.repeat(5000)}`, '') + end, 'have no end'],
 };
 
