@@ -15,6 +15,9 @@ const replyTokensDefault = 4096;
 /** Tokens that one image in a chat takes at most, of the models whose counting is public. */
 const imageTokensMax = 4096;
 
+/** Tokens of the documents of one search unit: a hundred of some sentences each. https://docs.cohere.com/docs/rerank-overview */
+const searchUnitTokens = 100 * 100;
+
 /** Upper bounds of one request at one target. */
 export interface Bounds {
   readonly promptTokens: number;
@@ -49,7 +52,8 @@ export function boundsOf(
   const replyTokens = writes ? each * request.choices : (media?.outputTokens ?? 0);
   const bounds = { promptTokens, replyTokens, characters: request.textCharacters };
   if (!dollars) return { ...bounds, nanoUsd: 0 };
-  const usage = usageOf(promptTokens, replyTokens, media);
+  const searchUnits = kind === 'rerank' ? Math.ceil((1 + textTokens) / searchUnitTokens) : 0;
+  const usage = { ...usageOf(promptTokens, replyTokens, media), searchUnits };
   return { ...bounds, nanoUsd: price === null ? null : mostNanoUsd(price, usage, request) };
 }
 

@@ -1,6 +1,6 @@
 /** Rerank and embed: passed through to Cohere, and priced as Cohere bills them. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ask } from '../support/client.ts';
+import { ask, send } from '../support/client.ts';
 import { cohereWire } from '../support/cohere-wire.ts';
 import { testModel } from '../support/replies.ts';
 import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
@@ -171,6 +171,21 @@ describe('what it costs', () => {
     const metrics = await sidecar.metrics();
     expect(metrics).toContain(`sidegate_search_units_total{tenant="test",target="p0/${testModel}"} 3`);
     expect(metrics).toMatch(/sidegate_cost_usd_total\{[^}]*\} 0\.006\n/);
+  });
+
+  test('a limit in dollars reserves for the search units of reranks in flight', async () => {
+    const limits = [{ name: 'usd', unit: 'usd' as const, capacity: 0.01, refillPerSecond: 1e-9 }];
+    const sidecar = await start([() => {}], { ...priced({ usdPerSearchUnit: 0.004 }), limits });
+    const status = async (documents: readonly string[]) =>
+      (await ask(sidecar.url, '/v2/rerank', { body: { ...rerank, documents } })).status;
+    // 300 documents of a hundred words are three units, which are never allowed.
+    expect(await status(Array.from({ length: 300 }, () => 'word '.repeat(100)))).toBe(429);
+    const first = send(sidecar.url, '/v2/rerank', { body: rerank });
+    const second = send(sidecar.url, '/v2/rerank', { body: { ...rerank, top_n: 1 } });
+    const calls = [await sidecar.upstreams[0]?.call(0), await sidecar.upstreams[0]?.call(1)];
+    expect(await status(['Here.'])).toBe(429);
+    for (const call of calls) call?.whole(200, json, JSON.stringify(reranked));
+    for (const each of [first, second]) await (await each.reply).all();
   });
 
   test('an embed is priced by billed tokens', async () => {
