@@ -98,6 +98,30 @@ describe('what comes back', () => {
     expect(Buffer.from(await reply.arrayBuffer())).toEqual(noise);
   });
 
+  test.each([{ stream: true }, { stream: true, stream_format: 'audio' }, { stream_format: 'sse' }])(
+    'bytes that are no text, where events were asked for: %j',
+    async (asked) => {
+      const sound = Buffer.concat([noise, Buffer.from(' ann@example.com '), noise]);
+      const scrub = { reply: { email: 'redact' as const } };
+      const { url, recordWhere } = await start([[gives(sound, 'audio/mpeg')]], { scrub });
+      const body = JSON.stringify({ model: 'm', input: 'To bob@example.com', voice: 'v', ...asked });
+      const reply = await fetch(`${url}/v1/audio/speech`, { method: 'POST', headers: json, body });
+      expect([reply.status, reply.headers.get('content-type')]).toEqual([200, 'audio/mpeg']);
+      expect(Buffer.from(await reply.arrayBuffer()).equals(sound)).toBe(true);
+      expect(await recordWhere(({ endpoint }) => endpoint === 'speech')).toMatchObject({ priced: false });
+    },
+  );
+
+  test.each([
+    ['{}', 'application/json'],
+    ['<html>', 'text/html'],
+    ['', 'audio/mpeg'],
+  ])('no speech that is text, or nothing: %j', async (body, type) => {
+    const { url } = await start([[gives(body, type)]]);
+    const asked = { model: 'm', input: 'Hi', voice: 'v', stream_format: 'sse' };
+    expect((await ask(url, '/v1/audio/speech', { body: asked })).status).toBe(502);
+  });
+
   test.each(['text', 'srt', 'vtt'])('a transcript as %s, with its media type', async (response_format) => {
     const { url } = await start([[gives('[EMAIL] said\n\n', 'text/vtt; charset=utf-8')]]);
     const reply = await ask(url, transcripts, formOf({ model: 'm', response_format }));

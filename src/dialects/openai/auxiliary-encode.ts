@@ -6,7 +6,7 @@ import { isEvents, type ModelRequest } from '../../exchange/request.ts';
 import { edit, renameModel } from '../edit.ts';
 import type { ReplyReading } from '../reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
-import { bytesReading, jsonReading, textReading, wholeReading } from './auxiliary-reading.ts';
+import { bytesReading, spokenReading, textReading, wholeReading } from './auxiliary-reading.ts';
 import { deploymentOf } from './write-request.ts';
 
 const speechReading = bytesReading('speech');
@@ -35,7 +35,7 @@ function readingOf({ gives }: Auxiliary, request: ModelRequest): ReplyReading {
     case 'transcript':
       return isPlain(request) ? textReading : wholeReading;
     case 'speech':
-      return isEvents(request) ? jsonReading : speechReading;
+      return isEvents(request) ? spokenReading : speechReading;
     default:
       return wholeReading;
   }

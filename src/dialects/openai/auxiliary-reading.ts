@@ -1,4 +1,5 @@
 /** Reads replies of auxiliary endpoints: bytes pass unchanged, usage is extracted. */
+import { isUtf8 } from 'node:buffer';
 import { isJson } from '../../base/json.ts';
 import { inspectReply, noFacts, type ReplyFacts, StreamScanner } from '../../native/reply.ts';
 import type { Arrived, ReplyReading, StreamBounds, StreamFault, StreamReading } from '../reading.ts';
@@ -43,6 +44,17 @@ export const textReading: ReplyReading = {
     // An error is JSON, whatever format was requested.
     const facts = firstByte(body) === openBrace ? inspectReply(body, 'auxiliary') : null;
     return { body, facts: facts ?? noFacts, text: noText };
+  },
+};
+
+/** Speech as events. Some engines send its bytes all the same, which come whole then; text is none. */
+export const spokenReading: ReplyReading = {
+  ...jsonReading,
+  wholeToo: true,
+  whole(body) {
+    const isSound = body.includes(0) || !isUtf8(body);
+    const facts = isSound ? noFacts : inspectReply(body, 'auxiliary');
+    return isSound || facts?.error === true ? { body, facts: facts ?? noFacts, text: noText } : null;
   },
 };
 
