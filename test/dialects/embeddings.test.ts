@@ -126,7 +126,7 @@ test('Cohere is sent the purpose of the vectors', async () => {
   );
 });
 
-test('Gemini answers too; its tokens are counted, since it reports none', async () => {
+test('Gemini answers too; its tokens are counted where it reports none', async () => {
   const { sidecar, upstreams } = await before([
     ['gemini', gives({ embeddings: vectors.map((values) => ({ values })) })],
   ]);
@@ -147,6 +147,20 @@ test('Gemini answers too; its tokens are counted, since it reports none', async 
   });
   const record = await sidecar.recordWhere(({ endpoint }) => endpoint === 'embeddings');
   expect(record).toMatchObject({ inputTokens: 2, usageKnown: false });
+});
+
+test.each([
+  ['gemini', { embeddings: vectors.map((values) => ({ values })), usageMetadata: { promptTokenCount: 40 } }],
+  [
+    'openai',
+    { data: vectors.map((embedding, index) => ({ index, embedding })), usage: { total_tokens: 40 } },
+  ],
+] as const)('what %s states of tokens is billed: %j', async (dialect, reply) => {
+  const { sidecar } = await before([[dialect, gives(reply)]]);
+  const { usage } = JSON.parse((await ask(sidecar.url, '/v1/embeddings', { body })).text);
+  expect(usage.total_tokens).toBe(40);
+  const record = await sidecar.recordWhere(({ endpoint }) => endpoint === 'embeddings');
+  expect(record).toMatchObject({ inputTokens: 40, usageKnown: true });
 });
 
 test.each([

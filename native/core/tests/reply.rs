@@ -52,6 +52,15 @@ fn openai_text_is_counted() {
 }
 
 #[test]
+fn a_total_is_the_prompt_of_embeddings_only() {
+    let input = |document: &str| openai(document).usage.input;
+    assert_eq!(input(r#"{"data":[],"usage":{"total_tokens":9}}"#), Some(9));
+    assert_eq!(input(r#"{"data":[],"usage":{"total_tokens":9,"prompt_tokens":8}}"#), Some(8));
+    assert_eq!(input(r#"{"choices":[],"usage":{"total_tokens":9}}"#), None);
+    assert_eq!(input(r#"{"choices":[{"text":"a"}],"usage":{"total_tokens":9}}"#), None);
+}
+
+#[test]
 fn openai_calls_and_refusals_are_seen() {
     let call = |bytes| Reading { tool: true, ..text(bytes) };
     assert_eq!(

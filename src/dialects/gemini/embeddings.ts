@@ -1,6 +1,6 @@
 /** Gemini's embeddings, for clients of other dialects. https://ai.google.dev/api/embeddings */
 
-import { entryOf, type Json, withoutNulls } from '../../base/json.ts';
+import { entryOf, type Json, numberOf, objectOf, withoutNulls } from '../../base/json.ts';
 import type { EmbedProvider, EmbedReply, EmbedRequest } from '../embed.ts';
 import { isVector } from '../embeddings.ts';
 import type { ChatCall, Destination } from '../wire.ts';
@@ -26,11 +26,13 @@ function writeRequest({ texts, dimensions, purpose }: EmbedRequest, to: Destinat
   return { path: `/models/${model}:batchEmbedContents`, body: { requests }, headers: [] };
 }
 
-/** The reply doesn't state tokens. */
-function readReply({ embeddings }: Json): EmbedReply | null {
+/** Not every model's reply states tokens. */
+function readReply({ embeddings, usageMetadata }: Json): EmbedReply | null {
   if (!Array.isArray(embeddings)) return null;
   const vectors = embeddings.map((each: Json | null) => each?.values);
-  return vectors.every(isVector) ? { vectors, inputTokens: null } : null;
+  return vectors.every(isVector)
+    ? { vectors, inputTokens: numberOf(objectOf(usageMetadata).promptTokenCount) }
+    : null;
 }
 
 /** The provider side of Gemini's embeddings. */

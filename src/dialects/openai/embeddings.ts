@@ -55,7 +55,8 @@ function writeRequest({ texts, dimensions, base64 }: EmbedRequest, to: Destinati
 function readReply({ data, usage }: Json): EmbedReply | null {
   const inOrder = listOf(data).toSorted((a, b) => countOf(a.index) - countOf(b.index));
   const vectors = inOrder.map(({ embedding }) => embedding);
-  const tokens = numberOf(objectOf(usage).prompt_tokens);
+  const { prompt_tokens: prompt, total_tokens: total } = objectOf(usage);
+  const tokens = numberOf(prompt ?? total);
   return vectors.every(isVector) ? { vectors, inputTokens: tokens } : null;
 }
 

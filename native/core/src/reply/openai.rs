@@ -89,6 +89,10 @@ impl Reader for OpenAiReader {
         if reasoning > 0 && self.total == Some(input.unwrap_or_default().saturating_add(beside)) {
             reading.usage.output = Some(beside);
         }
+        // Voyage states nothing else of embeddings, which are all prompt.
+        if input.is_none() && output.is_none() && reading.choices == 0 && !reading.choices_empty {
+            reading.usage.input = self.total;
+        }
         reading
     }
 }
