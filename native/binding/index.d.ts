@@ -917,6 +917,7 @@ export declare namespace bodyFlag {
   export const CACHE_HOUR: number
   export const CACHE_WRITE: number
   export const CODE: number
+  export const CONTINUED: number
   export const FAST: number
   export const FILE: number
   export const IMAGE: number

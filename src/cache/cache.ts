@@ -9,6 +9,7 @@ import type { Identity } from '../exchange/identity.ts';
 import type { CacheLevel, StoredReply } from '../exchange/reply.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import type { CacheNews, CachePeers, ToldQuestion } from '../exchange/shared-cache.ts';
+import { bodyFlags } from '../native/inspect.ts';
 import { textCharsMax } from '../native/search.ts';
 import { noClaims, type OpenClaims } from '../store/claims.ts';
 import { alone, type Join, type Seen } from '../store/flights.ts';
@@ -295,7 +296,7 @@ export function createCache(config: CacheSettings, deps: CacheDeps): Cache {
   return {
     place: places.of,
     key: (exchange, identity, request, place, scope) =>
-      place.enabled && exchange.endpoint.cached
+      place.enabled && exchange.endpoint.cached && (request.flags & bodyFlags.continued) === 0
         ? scopedKey(exchange, identity, request, scope, current.shareUsers)
         : null,
     get(key, place, nowMs, maxAgeMs = Number.POSITIVE_INFINITY) {

@@ -102,6 +102,8 @@ export interface ChatReply {
   readonly usage: ChatUsage | null;
   /** No answer yet, but the promise of one, which will be billed. */
   readonly promised?: true;
+  /** The provider's own tools may have done something for it. */
+  readonly acted?: true;
 }
 
 /** A block of a streamed reply, without the text that follows in deltas. */
@@ -130,7 +132,13 @@ export type ChatEvent =
   | { readonly kind: 'signature'; readonly index: number; readonly signature: Signature }
   | { readonly kind: 'citation'; readonly index: number; readonly citation: UrlCitation }
   | { readonly kind: 'end'; readonly index: number }
-  | { readonly kind: 'finish'; readonly reason: FinishReason; readonly stopSequence: string | null }
+  | {
+      readonly kind: 'finish';
+      readonly reason: FinishReason;
+      readonly stopSequence: string | null;
+      /** As of a whole reply. */
+      readonly acted?: true;
+    }
   | { readonly kind: 'usage'; readonly usage: ChatUsage }
   /** The end of the provider's stream. */
   | { readonly kind: 'stop' }

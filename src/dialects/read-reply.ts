@@ -131,9 +131,12 @@ const textOfPart = (part: ReplyPart): string =>
       ? ''
       : part.text;
 
-const factsOf = ({ parts, finish, usage, promised, model }: ChatReply, textBytes: number): ReplyFacts => ({
+const factsOf = (
+  { parts, finish, usage, promised, acted, model }: ChatReply,
+  textBytes: number,
+): ReplyFacts => ({
   error: false,
-  tool: parts.some(({ kind }) => kind === 'tool_call'),
+  tool: acted === true || parts.some(({ kind }) => kind === 'tool_call'),
   refused: finish === 'refusal' || parts.some(({ kind }) => kind === 'refusal'),
   usage: usage !== null,
   inputTokens: usage?.inputTokens ?? 0,

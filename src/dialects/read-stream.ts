@@ -31,6 +31,7 @@ export class ReadStream implements StreamReading {
   readonly #bare = new Set<number>();
   #start: ChatEvent & { kind: 'start' } = { kind: 'start', id: '', model: '' };
   #broken: StreamFault | null = null;
+  #acted = false;
   #facts = noFacts;
   readonly #framer: Framer;
   readonly #reader: ChatStreamReader;
@@ -100,7 +101,7 @@ export class ReadStream implements StreamReading {
   }
 
   facts(): ReplyFacts {
-    return { ...this.#facts, error: this.broken !== null, tool: this.toolBegun };
+    return { ...this.#facts, error: this.broken !== null, tool: this.toolBegun || this.#acted };
   }
 
   push(chunk: Buffer): Buffer | null {
@@ -147,6 +148,7 @@ export class ReadStream implements StreamReading {
           return '';
         }
         this.finished = true;
+        this.#acted = event.acted === true;
         this.#update({ finish: finishes[reason], refused: this.#facts.refused || reason === 'refusal' });
         return this.#completed() + this.#write({ ...event, reason });
       }

@@ -84,6 +84,7 @@ export const bodyFlags = {
   cacheHour: flag.CACHE_HOUR,
   background: flag.BACKGROUND,
   resident: flag.RESIDENT,
+  continued: flag.CONTINUED,
   audio: flag.AUDIO,
   questionPersonal: flag.QUESTION_PERSONAL,
   code: flag.CODE,

@@ -1,4 +1,4 @@
-/** What another tenant has made at a provider can't be named in requests for a model either, whatever member does. */
+/** What a tenant has made at a provider stays its own, and no other can name it, whatever request and member does. */
 import { describe, expect, test } from 'vitest';
 import type { DialectName } from '../../src/exchange/dialects.ts';
 import { gives } from '../support/auxiliary.ts';
@@ -62,6 +62,33 @@ describe('an object of another tenant', () => {
     expect(upstream.calls.length).toBeGreaterThan(calls);
   });
 });
+
+test.each<[DialectName, string, string, string]>([
+  ['openai', '/v1/vector_stores', 'vs_1', '/files/file-1'],
+  ['openai', '/v1/conversations', 'conv_1', '/items/msg_1'],
+  ['openai', '/v1/skills', 'skill_1', '/versions/2'],
+  ['anthropic', '/v1/memory_stores', 'memstore_1', '/memories/mem_1'],
+  ['gemini', '/v1beta/fileSearchStores', 'fileSearchStores/s1', '/documents/d1'],
+])(
+  'an object of %s in %s is still its tenant’s once a part of it is deleted',
+  async (dialect, path, id, part) => {
+    const isGoogle = dialect === 'gemini';
+    const made = isGoogle ? { name: id } : { id };
+    const { asking } = await start({ dialect, script: gives(made), more: { authenticate: { keys } } });
+    const status = async (method: string, to: string, as: string) => {
+      const google = isGoogle ? { 'x-goog-api-key': as } : {};
+      const headers = dialect === 'anthropic' ? { 'anthropic-version': '2023-06-01' } : google;
+      const body = method === 'POST' ? { a: 1 } : '';
+      return (await asking(method, to, isGoogle ? '' : as, body, headers)).status;
+    };
+    const own = `${path}/${id.split('/').at(-1)}`;
+    expect(await status('POST', path, 'k-a')).toBe(200);
+    expect(await status('DELETE', own + part, 'k-a')).toBe(200);
+    expect([await status('GET', own, 'k-a'), await status('GET', own, 'k-b')]).toEqual([200, 404]);
+    expect(await status('DELETE', own, 'k-a')).toBe(200);
+    expect(await status('GET', own, 'k-a')).toBe(404);
+  },
+);
 
 test('a video that Google has made is whose the operation is', async () => {
   const { asking, upstream } = await start({ dialect: 'gemini', more: { authenticate: { keys } } });

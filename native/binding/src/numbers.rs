@@ -152,6 +152,7 @@ constants!(
         CACHE_HOUR,
         BACKGROUND,
         RESIDENT,
+        CONTINUED,
         AUDIO,
         QUESTION_PERSONAL,
         CODE,

@@ -28,6 +28,12 @@ fn verdict(body: &str, endpoint: Endpoint) -> Verdict {
 }
 
 #[test]
+fn a_conversation_that_the_provider_keeps_is_seen() {
+    assert_eq!(flags(r#"{"input":"a","conversation":{"id":"a"}}"#, Endpoint::Responses), flag::CONTINUED);
+    assert_eq!(flags(r#"{"input":"a","conversation":null}"#, Endpoint::Responses), 0);
+}
+
+#[test]
 fn reads_a_request() {
     let body = r#" {"model":"gpt-4o", "stream":true,"stream_options" : {"include_usage":true} ,"n":2,"max_tokens":1e2,
         "messages":[{"role":"user","content":"hé\n"},{"role":"user","content":[{"type":"text","text":"x"}]}]}"#;

@@ -3,6 +3,7 @@
 import { countOf, isObject, type Json, listOf, objectOf, textOf } from '../../base/json.ts';
 import type { RedactedPart, Signature } from '../chat.ts';
 import type {
+  ChatEvent,
   ChatReply,
   ChatUsage,
   FinishReason,
@@ -19,7 +20,7 @@ import { echoOf } from './echo.ts';
 import { readReasoning, writeEncrypted, writeHidden } from './reasoning.ts';
 
 /** The neutral finish reason of a response. */
-export function readFinish(response: Json): FinishReason {
+function readFinish(response: Json): FinishReason {
   if (response.status === 'completed') return 'stop';
   const { reason } = objectOf(response.incomplete_details);
   if (reason === 'content_filter') return 'content_filter';
@@ -54,6 +55,23 @@ function writeUsage(usage: ChatUsage): Json {
   };
 }
 
+/** Calls of the provider's own tools that only read. */
+const reads: readonly unknown[] = ['web_search_call', 'file_search_call'];
+
+/** Whether tools of the provider may have done something, such as a server of MCP that was told to. */
+const actedIn = ({ output }: Json): { acted?: true } =>
+  listOf(output).some(({ type }) => /_call$/.test(String(type)) && !reads.includes(type))
+    ? { acted: true }
+    : {};
+
+/** The end of a stream, from its last event. */
+export const finishOf = (response: Json): ChatEvent => ({
+  kind: 'finish',
+  reason: readFinish(response),
+  stopSequence: null,
+  ...actedIn(response),
+});
+
 /** Reads a whole response; null: it is invalid. */
 export function readReply(body: Json): ChatReply | null {
   if (!Array.isArray(body.output)) return null;
@@ -62,6 +80,7 @@ export function readReply(body: Json): ChatReply | null {
     model: textOf(body.model) ?? '',
     parts: listOf(body.output).flatMap(readItem),
     finish: readFinish(body),
+    ...actedIn(body),
     stopSequence: null,
     usage: isObject(body.usage) ? readUsage(body.usage, body.service_tier) : null,
     // Asked for in the background: the answer is fetched later.

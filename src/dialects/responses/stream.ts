@@ -17,7 +17,7 @@ import type {
 import { readAnnotations, writeAnnotation } from '../citations.ts';
 import { HeldText } from '../held-text.ts';
 import { customInput } from '../tool-kinds.ts';
-import { isComplete, proofOf, readFinish, readItem, readUsage, writeItem, writeResponse } from './reply.ts';
+import { finishOf, isComplete, proofOf, readItem, readUsage, writeItem, writeResponse } from './reply.ts';
 
 /** Identifies a block within its item; only a message has several. */
 const keyOf = (kind: Block['kind'], place: number): string =>
@@ -120,7 +120,7 @@ export function createReader(): ChatStreamReader {
     const events: ChatEvent[] = isObject(response.usage)
       ? [{ kind: 'usage', usage: readUsage(response.usage, response.service_tier) }]
       : [];
-    events.push({ kind: 'finish', reason: readFinish(response), stopSequence: null }, { kind: 'stop' });
+    events.push(finishOf(response), { kind: 'stop' });
     return events;
   };
 

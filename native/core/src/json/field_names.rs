@@ -131,6 +131,7 @@ keys! {
     TotalTokens = b"total_tokens",
     ModelVersion = b"modelVersion",
     ServiceTier = b"service_tier",
+    Conversation = b"conversation",
     CacheControl = b"cache_control",
     InferenceGeo = b"inference_geo",
     ContentBlock = b"content_block",

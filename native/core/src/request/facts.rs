@@ -63,6 +63,8 @@ pub mod flag {
     pub const RESIDENT: u32 = 1 << 17;
     /// There is personal data in the question.
     pub const QUESTION_PERSONAL: u32 = 1 << 18;
+    /// The provider remembers what was said before, so that the same words may be answered otherwise.
+    pub const CONTINUED: u32 = 1 << 19;
     pub const AUDIO: u32 = 1 << 26;
     /// Only where the request was classified.
     pub const CODE: u32 = 1 << 27;

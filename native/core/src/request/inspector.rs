@@ -186,6 +186,7 @@ impl<'b> Inspector<'b> {
                 }
             }
             Key::Images if self.endpoint == Endpoint::Embed => self.facts.flags |= flag::IMAGE,
+            Key::Conversation => self.facts.flags |= flag::CONTINUED,
             Key::Background if token == Token::Bool(true) => self.facts.flags |= flag::BACKGROUND,
             Key::Temperature if token == Token::Number => self.sampled(),
             Key::InferenceGeo => {
