@@ -125,6 +125,7 @@ export async function denyForeign(
 /** How members of requests for a model begin that name objects at the provider, and the name of a model made there. */
 const openai = [
   'previous_response_id',
+  'comparison_response_id',
   'conversation"',
   'container',
   'file_id',

@@ -23,6 +23,7 @@ const messages = [{ role: 'user', content: document }];
 describe('an object of another tenant', () => {
   test.each([
     ['cntr_x1', shell({ type: 'container_reference', container_id: 'cntr_x1' })],
+    ['resp_x1', responses({ prompt_cache_options: { comparison_response_id: 'resp_x1' } })],
     [
       'skill_x1',
       shell({ type: 'container_auto', skills: [{ type: 'skill_reference', skill_id: 'skill_x1' }] }),
