@@ -1,7 +1,7 @@
 /** Notes whose the objects in a provider's replies are, and keeps those of other tenants out of lists. */
 import type { AttemptReply } from '../attempt/answer.ts';
 import { Refusal } from '../base/errors.ts';
-import { isObject, type Json, listOf, objectOf, parseObject } from '../base/json.ts';
+import { isObject, type Json, listOf, objectOf, parseObject, textOf } from '../base/json.ts';
 import { type Endpoint, isOfProvider, uploadObject } from '../exchange/endpoint.ts';
 import { queryOf } from '../listen/query.ts';
 import type { Passage } from '../passage.ts';
@@ -50,7 +50,7 @@ export function ownObjects({ target, body }: WholeAnswer, passage: Passage): Buf
     const isOwn = (id: string): boolean => owners.of(provider.name, id) === identity.tenant;
     const own = ownOnly(json, isOwn);
     for (const each of listOf(own.data)) for (const id of resultsOf(each)) note(id);
-    const text = textOf(own);
+    const text = written(own);
     return text === null ? unread : withOwnUrls(Buffer.from(text), provider);
   }
   if (endpoint.method === 'POST') {
@@ -78,7 +78,7 @@ export const unread = new Refusal(
 );
 
 /** Null: it is nested too deeply to be written. */
-function textOf(json: Json): string | null {
+function written(json: Json): string | null {
   try {
     return JSON.stringify(json);
   } catch {
@@ -89,7 +89,7 @@ function textOf(json: Json): string | null {
 /** The files of Google's videos, of which a finished operation says only where they are. */
 const videosOf = ({ response }: Json): unknown[] =>
   listOf(objectOf(objectOf(response).generateVideoResponse).generatedSamples).map(
-    ({ video }) => /\/(files\/[\w-]+)/.exec(String(objectOf(video).uri))?.[1],
+    ({ video }) => /\/(files\/[\w-]+)/.exec(textOf(objectOf(video).uri) ?? '')?.[1],
   );
 
 /** What a job made: files of OpenAI's batches and Google's, a model, and videos. */

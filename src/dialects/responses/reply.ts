@@ -60,7 +60,7 @@ const reads: readonly unknown[] = ['web_search_call', 'file_search_call'];
 
 /** Whether tools of the provider may have done something, such as a server of MCP that was told to. */
 const actedIn = ({ output }: Json): { acted?: true } =>
-  listOf(output).some(({ type }) => /_call$/.test(String(type)) && !reads.includes(type))
+  listOf(output).some(({ type }) => /_call$/.test(textOf(type) ?? '') && !reads.includes(type))
     ? { acted: true }
     : {};
 
