@@ -7,6 +7,7 @@
 import { isObject, type Json, objectOf, textOf } from '../../base/json.ts';
 import { type ChatRequest, type Notes, noteDropped, noteUnsupported, type Tool } from '../chat.ts';
 import { mapSchemas } from '../json-schema.ts';
+import { asOneObject } from '../tool-schema.ts';
 
 /** Members for which a schema is refused. */
 const bounds = new Set([
@@ -70,8 +71,9 @@ export function createSchemaWriter(notes: Notes): SchemaWriter {
       return enforced.open ? null : enforced.schema;
     },
     input({ parameters, strict }, at) {
-      const given =
+      const whole =
         parameters === null ? { type: 'object', properties: {} } : { type: 'object', ...parameters };
+      const given = asOneObject(whole, at, notes);
       if (strict !== true) return { schema: given, strict: false };
       const enforced = writeSchema(given);
       if (!enforced.open && take(enforced, 1)) return { schema: enforced.schema, strict };

@@ -14,11 +14,11 @@ import type { Destination, UpstreamRequest } from '../wire.ts';
 import { encodeAuxiliary } from './auxiliary-encode.ts';
 import { embedClient, embedProvider } from './embeddings.ts';
 import { isOpenAi, takesCustomTools } from './models.ts';
-import { openaiNames } from './parts.ts';
+import { isOpenAis, openaiNames } from './parts.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeError, writeReply } from './reply.ts';
 import { createReader, createWriter } from './stream.ts';
-import { deploymentOf, knowsCompletionTokens, writeRequest } from './write-request.ts';
+import { deploymentOf, writeRequest } from './write-request.ts';
 
 const requestHeaders = ['openai-beta', 'traceparent', 'tracestate'];
 
@@ -63,7 +63,7 @@ function encode(
     passHeaders(['accept'], headers, sent);
     return encodeAuxiliary(endpoint, auxiliary, request, headers, to, sent);
   }
-  const field = knowsCompletionTokens(to) ? limitField : 'max_tokens';
+  const field = isOpenAis(to) ? limitField : 'max_tokens';
   const edits: Edit[] = [...renaming(request, to.model), ...limiting(request, field, to)];
   const { noStreamOptions } = to.quirks;
   const stripUsage =

@@ -23,6 +23,7 @@ import {
   type ToolResultPart,
 } from '../chat.ts';
 import { nearestEffort, refusesOf } from '../refuses.ts';
+import { asOneObject, withItems, withProperties } from '../tool-schema.ts';
 import type { Destination } from '../wire.ts';
 import { readDataUrl, writeDataUrl } from './data-url.ts';
 import { isOpenAi } from './models.ts';
@@ -61,6 +62,10 @@ const unsaid: Readonly<Partial<Record<OpenAiFieldName, readonly unknown[]>>> = {
   verbosity: ['medium'],
 };
 
+/** Whether the model is OpenAI's own, at OpenAI or at Azure, where its name may be any. */
+export const isOpenAis = ({ served, quirks }: Destination): boolean =>
+  quirks.completionTokens === true || isOpenAi(served);
+
 /** Reads what both of OpenAI's dialects have, and no other. @param verbosity where it is, as a path, and its value */
 export function readShared(
   body: Json,
@@ -80,11 +85,11 @@ const nothing = {};
 /** What of it is sent; other servers than OpenAI's are not known to take it. */
 export function writeShared(
   { openai: fields }: ChatRequest,
-  { served, quirks }: Destination,
+  to: Destination,
   notes: Notes,
 ): Readonly<Partial<Record<OpenAiFieldName, unknown>>> {
   if (fields === undefined) return nothing;
-  const taken = isOpenAi(served) || quirks.completionTokens === true;
+  const taken = isOpenAis(to);
   if (!taken) for (const { at } of fields) noteDropped(notes, at);
   return taken ? Object.fromEntries(fields.map(({ name, value }) => [name, value])) : {};
 }
@@ -212,7 +217,13 @@ export function writeSchema(
     noteUnsupported(notes, field);
     return null;
   }
-  return withoutNulls({ name: name ?? 'answer', description, schema, strict });
+  return withoutNulls({ name: name ?? 'answer', description, schema: withItems(schema), strict });
+}
+
+/** Writes a function's parameters. @param at the client's field that holds the tool */
+export function writeParameters(parameters: Json, at: string, to: Destination, notes: Notes): Json {
+  const whole = withItems(parameters);
+  return withProperties(isOpenAis(to) ? asOneObject(whole, at, notes) : whole);
 }
 
 /** Longest user identifier that is accepted, in characters. */

@@ -25,6 +25,7 @@ import { joinedTexts } from '../turns.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 import { isOpenAi, stopMax } from './models.ts';
 import {
+  isOpenAis,
   takesMarks,
   toolFailed,
   writeCallId,
@@ -32,6 +33,7 @@ import {
   writeFileData,
   writeImageUrl,
   writeMark,
+  writeParameters,
   writeSampling,
   writeSchema,
   writeShared,
@@ -39,10 +41,6 @@ import {
 } from './parts.ts';
 import { writeExtra, writeOwnDetails } from './reasoning.ts';
 import { writeCalled } from './reply.ts';
-
-/** OpenAI's newer models refuse `max_tokens`; other servers know only that. */
-export const knowsCompletionTokens = ({ served, quirks }: Destination): boolean =>
-  quirks.completionTokens === true || isOpenAi(served);
 
 /** The part of a path that names the model; empty unless the provider's paths do. */
 export const deploymentOf = ({ quirks, model }: Destination): string =>
@@ -63,7 +61,10 @@ export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes):
   const body = withoutNulls({
     model: to.model,
     messages: request.messages.flatMap((message) => writeMessage(message, customs, to, marks, notes)),
-    tools: tools.length === 0 ? null : tools.map((tool) => writeTool(tool)),
+    tools:
+      tools.length === 0
+        ? null
+        : tools.map((tool, index) => writeTool(tool, `${names.tools}[${index}]`, to, notes)),
     tool_choice:
       toolChoice?.kind === 'tool'
         ? customs.has(toolChoice.name)
@@ -71,7 +72,8 @@ export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes):
           : { type: 'function', function: { name: toolChoice.name } }
         : toolChoice?.kind,
     parallel_tool_calls: tools.length === 0 ? null : request.parallelToolCalls,
-    [knowsCompletionTokens(to) ? 'max_completion_tokens' : 'max_tokens']: request.maxTokens,
+    // Its newer models refuse `max_tokens`; other servers know only that.
+    [isOpenAis(to) ? 'max_completion_tokens' : 'max_tokens']: request.maxTokens,
     stop: stop.length === 0 ? null : stop.length === 1 ? stop[0] : stop,
     ...writeSampling(request),
     seed: request.seed,
@@ -107,9 +109,16 @@ function writeOutput(output: OutputForm, model: string, field: string, notes: No
   return schema === null ? null : { type: 'json_schema', json_schema: schema };
 }
 
-function writeTool({ name, description, parameters, strict, custom }: Tool): Json {
-  if (custom === undefined)
+function writeTool(
+  { name, description, parameters: given, strict, custom }: Tool,
+  at: string,
+  to: Destination,
+  notes: Notes,
+): Json {
+  if (custom === undefined) {
+    const parameters = given === null ? null : writeParameters(given, at, to, notes);
     return { type: 'function', function: withoutNulls({ name, description, parameters, strict }) };
+  }
   const format = custom.grammar === null ? null : { type: 'grammar', grammar: custom.grammar };
   return { type: 'custom', custom: withoutNulls({ name, description, format }) };
 }

@@ -22,6 +22,7 @@ import {
   writeFileData,
   writeImageUrl,
   writeMark,
+  writeParameters,
   writeSampling,
   writeSchema,
   writeShared,
@@ -51,7 +52,10 @@ export function writeRequest(request: ChatRequest, to: Destination, notes: Notes
     input: request.messages.flatMap((message) => writeMessage(message, customs, marks, notes)),
     max_output_tokens: writeLimit(request, notes),
     ...writeSampling({ ...request, frequencyPenalty: null, presencePenalty: null }),
-    tools: tools.length === 0 ? null : tools.map(writeTool),
+    tools:
+      tools.length === 0
+        ? null
+        : tools.map((tool, index) => writeTool(tool, `${names.tools}[${index}]`, to, notes)),
     tool_choice:
       toolChoice?.kind === 'tool'
         ? { type: customs.has(toolChoice.name) ? 'custom' : 'function', name: toolChoice.name }
@@ -86,14 +90,19 @@ function writeOutput(output: OutputForm, model: string, field: string, notes: No
 }
 
 /** Writes a tool; the API's default is strict. */
-function writeTool({ name, description, parameters, strict, custom }: Tool): Json {
+function writeTool(
+  { name, description, parameters, strict, custom }: Tool,
+  at: string,
+  to: Destination,
+  notes: Notes,
+): Json {
   if (custom !== undefined) {
     const format = custom.grammar === null ? null : { type: 'grammar', ...custom.grammar };
     return withoutNulls({ type: 'custom', name, description, format });
   }
   return {
     ...withoutNulls({ type: 'function', name, description }),
-    parameters: parameters ?? { type: 'object', properties: {} },
+    parameters: writeParameters(parameters ?? {}, at, to, notes),
     strict: strict ?? false,
   };
 }
