@@ -48,6 +48,8 @@ const converse = 'https://docs.aws.amazon.com/bedrock/latest/userguide/structure
 const xai = 'https://docs.x.ai/developers/model-capabilities/text/reasoning';
 const kimi = 'https://platform.kimi.ai/docs/guide/kimi-k2-5-quickstart';
 
+const gemini = 'https://ai.google.dev/gemini-api/docs/generate-content/whats-new-gemini-3.6';
+
 const penalties = ['frequencyPenalty', 'presencePenalty'] as const;
 const sampling: readonly RefusedField[] = ['temperature', 'topP', ...penalties];
 /** "Unsupported parameter: 'parallel_tool_calls' is not supported with this model." */
@@ -102,6 +104,17 @@ export const rows: readonly Row[] = [
     refuses: { always: penalties },
     docs: 'https://ai.google.dev/gemini-api/docs/models',
   },
+  // "'minimal' is not a supported thinking level for this model. Allowed values are: medium, low, high."
+  {
+    maker: 'gemini',
+    from: 307,
+    not: /flash-lite/,
+    refuses: { efforts: ['low', 'medium', 'high'] },
+    docs: 'https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/guides/gemini-3-8-flash',
+  },
+  // "Requests ending with a model turn are not supported."
+  { maker: 'gemini', from: 306, refuses: { prefill: true }, docs: gemini },
+  { maker: 'gemini', from: 305, only: /flash-lite/, refuses: { prefill: true }, docs: gemini },
   { maker: 'grok', from: 300, below: 400, only: /-mini/, refuses: { efforts: ['low', 'high'] }, docs: xai },
   { maker: 'grok', from: 300, below: 400, not: /-mini/, refuses: { efforts: [] }, docs: xai },
   { maker: 'grok', from: 400, refuses: { efforts: [] }, docs: xai },

@@ -10,6 +10,7 @@ import {
   noteDropped,
   type ReasoningSettings,
 } from '../chat.ts';
+import { nearestEffort, refusesOf } from '../refuses.ts';
 import type { Destination } from '../wire.ts';
 import { budgetRange, isGemini3 } from './models.ts';
 
@@ -23,12 +24,9 @@ function levelOf(effort: Effort, model: string): string {
 }
 
 /** Writes `thinkingConfig`; null: left out. */
-export function writeThinking(
-  { reasoning, names }: ChatRequest,
-  { served: model, reasons }: Destination,
-  notes: Notes,
-): Json | null {
+export function writeThinking({ reasoning, names }: ChatRequest, to: Destination, notes: Notes): Json | null {
   if (reasoning === null) return null;
+  const { served: model, reasons } = to;
   const effort = effortOf(reasoning);
   if (reasons === false) {
     // Models that don't think refuse the field.
@@ -37,8 +35,10 @@ export function writeThinking(
   }
   // Summaries of thoughts are requested only if the client asked for thinking.
   const includeThoughts = effort !== 'none' && reasoning.display !== 'omitted';
-  if (isGemini3(model))
-    return effort === null ? { includeThoughts } : { includeThoughts, thinkingLevel: levelOf(effort, model) };
+  if (isGemini3(model)) {
+    const known = effort === null ? null : nearestEffort(effort, refusesOf(to));
+    return known === null ? { includeThoughts } : { includeThoughts, thinkingLevel: levelOf(known, model) };
+  }
   const { min, max, off } = budgetRange(model);
   if (effort === 'none') return { includeThoughts, thinkingBudget: off };
   const wanted = reasoning.budgetTokens ?? (effort === null ? -1 : budgetOf[effort]);
