@@ -247,7 +247,7 @@ const plain = (given: ChatRequest): unknown =>
         ...given,
         names: null,
         toolChoice: given.toolChoice?.kind === 'auto' ? null : given.toolChoice,
-        messages: mergeTurns(given.messages),
+        messages: mergeTurns(given.messages).map(mergeTexts),
       },
       (key, value) => {
         // Where a dialect demands a name for a schema, one without any is called so.
@@ -259,6 +259,18 @@ const plain = (given: ChatRequest): unknown =>
       },
     ),
   );
+
+/** Texts of the model that follow each other mean the same as one, wherever they were split. */
+const mergeTexts = ({ role, parts, ...message }: ChatMessage): ChatMessage => {
+  const merged: Part[] = [];
+  for (const part of parts) {
+    const last = merged.at(-1);
+    if (role === 'assistant' && last?.kind === 'text' && part.kind === 'text')
+      merged[merged.length - 1] = { ...part, text: last.text + part.text };
+    else merged.push(part);
+  }
+  return { ...message, role, parts: merged };
+};
 
 /** Consecutive messages of one role mean the same as one. */
 function mergeTurns(messages: readonly ChatMessage[]): ChatMessage[] {

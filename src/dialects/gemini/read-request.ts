@@ -141,11 +141,20 @@ function readSystem(value: unknown): ChatMessage[] {
   return parts.length === 0 ? [] : [{ role: 'system', parts, name: null }];
 }
 
+/** A turn as far as it is read. */
+interface Turn {
+  readonly role: 'user' | 'assistant';
+  readonly parts: Part[];
+  /** It consists of results only. */
+  results: boolean;
+}
+
 function readContents(value: unknown, notes: Notes): ChatMessage[] {
   if (!Array.isArray(value)) noteInvalid(notes, 'contents', 'must be a list of contents');
   const calls = createOpenCalls();
   const items = Array.isArray(value) ? readItems(value, 'contents', notes) : [];
-  return items.map((content, index) => {
+  const turns: Turn[] = [];
+  for (const [index, content] of items.entries()) {
     const at = `contents[${index}]`;
     const role = content.role === 'model' ? 'assistant' : 'user';
     const roles: readonly unknown[] = ['user', 'model', 'function', undefined, null, ''];
@@ -153,8 +162,25 @@ function readContents(value: unknown, notes: Notes): ChatMessage[] {
     const parts = readItems(content.parts, `${at}.parts`, notes).flatMap((part, number) =>
       readPart(camel(part), role, `${at}.parts[${number}]`, calls, notes),
     );
-    return { role, parts: resultsFirst(parts), name: null };
-  });
+    // Google's SDKs keep each event of a stream as a content of its own, and results may be as many contents.
+    const last = turns.at(-1);
+    const joins = last?.role === role && (role === 'assistant' || last.results);
+    const turn: Turn = joins ? last : { role, parts: [], results: true };
+    if (!joins) turns.push(turn);
+    for (const part of parts) add(turn, part);
+    turn.results &&= parts.every(({ kind }) => kind === 'tool_result');
+  }
+  return turns.map(({ role, parts }) => ({ role, parts: resultsFirst(parts), name: null }));
+}
+
+/** Adds a part to a turn; in the model's, texts and thoughts go on, and a thought's signature may come last. */
+function add({ role, parts }: Turn, part: Part): void {
+  const last = role === 'assistant' ? parts.at(-1) : undefined;
+  if (last?.kind === 'text' && part.kind === 'text')
+    parts[parts.length - 1] = { ...part, text: last.text + part.text };
+  else if (last?.kind === 'reasoning' && last.signature === null && part.kind === 'reasoning')
+    parts[parts.length - 1] = { ...part, text: last.text + part.text };
+  else parts.push(part);
 }
 
 function readPart(

@@ -22,6 +22,7 @@ import {
   type ToolResultPart,
 } from '../chat.ts';
 import { fit } from '../fit.ts';
+import { opening } from '../turns.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 import { fetchesUrls, isGemini3, mixesSchemaAndTools } from './models.ts';
 import { writeSchema } from './schema.ts';
@@ -46,7 +47,7 @@ export function writeRequest(asked: ChatRequest, to: Destination, notes: Notes):
   const generationConfig = writeConfig(request, to, notes);
   const body = withoutNulls({
     systemInstruction: system.length === 0 ? null : { parts: system },
-    contents: messages.flatMap((message) => writeMessage(message, to.served, notes)),
+    contents: writeMessages(messages, to.served, notes),
     tools: tools.length === 0 ? null : [{ functionDeclarations: tools.map(writeTool) }],
     toolConfig: writeChoice(request.toolChoice, tools),
     generationConfig: Object.keys(generationConfig).length === 0 ? null : generationConfig,
@@ -95,10 +96,33 @@ function writeChoice(choice: ToolChoice | null, tools: readonly Tool[]): Json | 
   }
 }
 
-function writeMessage({ role, parts }: ChatMessage, model: string, notes: Notes): Json[] {
-  if (role === 'system' || role === 'developer') return [];
-  const written = role === 'assistant' ? writeAssistant(parts, model, notes) : writeUser(parts, model, notes);
-  return written.length === 0 ? [] : [{ role: role === 'assistant' ? 'model' : 'user', parts: written }];
+/**
+ * Turns of the model are joined, and all results of a turn are in one content, even if the client sent them in several: a
+ * turn that calls must follow the user's, and have as many results as calls.
+ */
+function writeMessages(messages: readonly ChatMessage[], model: string, notes: Notes): Json[] {
+  const contents: { readonly role: string; readonly parts: Json[] }[] = [];
+  /** Whether the last content consists of results only. */
+  let results = false;
+  for (const { role, parts } of messages) {
+    if (role !== 'user' && role !== 'assistant') continue;
+    const written =
+      role === 'assistant' ? writeAssistant(parts, model, notes) : writeUser(parts, model, notes);
+    if (written.length === 0) continue;
+    const speaker = role === 'assistant' ? 'model' : 'user';
+    const last = contents.at(-1);
+    if (last?.role === speaker && (role === 'assistant' || results))
+      for (const part of written) last.parts.push(part);
+    else {
+      contents.push({ role: speaker, parts: written });
+      results = true;
+    }
+    results &&= written.every(({ functionResponse }) => functionResponse !== undefined);
+  }
+  // Nor may a conversation begin with a call.
+  const [first] = contents;
+  const calls = first?.role === 'model' && first.parts.some(({ functionCall }) => functionCall !== undefined);
+  return calls ? [{ role: 'user', parts: [{ text: opening }] }, ...contents] : contents;
 }
 
 /** Empty texts are refused, so they are left out. */
