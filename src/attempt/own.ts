@@ -17,6 +17,8 @@ export interface ToFree {
   readonly dialect: DialectName;
   /** It goes to a Claude, so signatures of Claude elsewhere stay. */
   readonly isClaude: boolean;
+  /** Its model requires a signature of calls (`sides.ts`). */
+  readonly signsCalls: boolean;
   /** What the provider demands of turns; undefined: nothing. */
   readonly turns?: TurnRules | undefined;
   readonly inspectedAs: Endpoint['inspectedAs'];
@@ -34,9 +36,12 @@ export interface Freed {
 const noKey = Buffer.alloc(32);
 
 /** Frees a body. */
-export function work(body: Buffer, { dialect, isClaude, turns, inspectedAs }: ToFree): Worked<Freed> {
+export function work(
+  body: Buffer,
+  { dialect, isClaude, signsCalls, turns, inspectedAs }: ToFree,
+): Worked<Freed> {
   const { body: shared, dropped: foreign } = withoutForeign(body, dialect, isClaude);
-  const own = dialects[dialect].withoutForeign?.(shared) ?? shared;
+  const own = dialects[dialect].withoutForeign?.(shared, signsCalls) ?? shared;
   const settled = turns === undefined ? null : settleBody(own, turns);
   const freed = settled?.body ?? own;
   const dropped =

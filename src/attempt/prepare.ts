@@ -161,7 +161,9 @@ export class Preparation {
     const calls = (request.flags & bodyFlags.tools) !== 0;
     const turns =
       endpoint.kind === 'chat' ? ownTurnRulesOf(dialect.chatProvider ?? {}, to, calls) : undefined;
-    const key = turns === undefined ? `${isClaude}` : JSON.stringify([isClaude, turns]);
+    const signsCalls = dialect.chatProvider?.signsCalls?.(to) === true;
+    const which = `${isClaude} ${signsCalls}`;
+    const key = turns === undefined ? which : JSON.stringify([which, turns]);
     const known = this.#own.get(key);
     if (known !== undefined) return known;
     const keep = ({ value: { dropped, offsets }, body }: Worked<Freed>): OwnRequest => {
@@ -170,7 +172,7 @@ export class Preparation {
       this.#own.set(key, own);
       return own;
     };
-    const order = { dialect: dialect.name, isClaude, turns, inspectedAs: endpoint.inspectedAs };
+    const order = { dialect: dialect.name, isClaude, signsCalls, turns, inspectedAs: endpoint.inspectedAs };
     if (request.body.length <= ownAtOnceMaxBytes) return keep(free(request.body, order));
     return this.#aside
       .run<ToFree, Freed>(ownModule, request.body, order, this.#waits)

@@ -54,8 +54,11 @@ export interface Dialect {
   passesBack(header: string): boolean;
   /** Headers with the credential, as flat name, value pairs. */
   credential(apiKey: string, quirks: Quirks): readonly string[];
-  /** The body without what only providers of other dialects can read, besides what foreign.ts finds; undefined: none. */
-  readonly withoutForeign?: (body: Buffer) => Buffer;
+  /**
+   * The body without what only providers of other dialects can read, besides what foreign.ts finds; undefined: none.
+   * @param signsCalls as of the provider (`sides.ts`)
+   */
+  readonly withoutForeign?: (body: Buffer, signsCalls: boolean) => Buffer;
   /** Writes a request of the dialect's own clients for a provider of the same dialect. */
   encode(
     endpoint: Endpoint,

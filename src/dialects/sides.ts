@@ -62,6 +62,8 @@ export interface ChatProvider {
   readonly turns?: TurnRules;
   /** Whether a destination refuses ids of calls that other providers make; undefined: it takes any. */
   readonly plainIds?: (to: Destination) => boolean;
+  /** Whether a destination requires a signature of calls, or to be told that there is none; undefined: it doesn't. */
+  readonly signsCalls?: (to: Destination) => boolean;
   /** Reads a whole reply; null: it is invalid; `unfinished`: it wasn't ready in time. */
   readReply(body: Json): ChatReply | 'unfinished' | null;
   /** Creates the reader of one stream. */

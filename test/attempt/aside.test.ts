@@ -81,7 +81,7 @@ describe.each(shapes)('$name', ({ dialect, body }) => {
     const named = Buffer.from(JSON.stringify({ ...body(3), model: 'm', user: 'ann@example.com' }));
     const { value, body: edited } = aside(inspect, named, orderOf(request, inspecting));
     expect({ ...value, body: edited ?? named }).toEqual(inspectNow({ ...request, body: named }, inspecting));
-    const order = { dialect, isClaude: false, inspectedAs: endpoint.inspectedAs };
+    const order = { dialect, isClaude: false, signsCalls: false, inspectedAs: endpoint.inspectedAs };
     expect(aside(free, bytes, order)).toEqual(free(bytes, order));
   });
 });

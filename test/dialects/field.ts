@@ -80,6 +80,7 @@ export function passed(preset: string, body: Json) {
   const order = {
     dialect: 'openai',
     isClaude: false,
+    signsCalls: false,
     turns: presets[preset]?.quirks.turns,
     inspectedAs: nativeEndpoint.Chat,
   } as const;

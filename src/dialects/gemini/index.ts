@@ -11,6 +11,7 @@ import type { ReplyReading } from '../reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
 import { embedProvider } from './embeddings.ts';
 import { errorObject, fault, readError, writeError } from './errors.ts';
+import { isGemini3 } from './models.ts';
 import { nameModel } from './name-model.ts';
 import { readRequest } from './read-request.ts';
 import { readReply, writeReply } from './reply.ts';
@@ -128,6 +129,7 @@ export const gemini: Dialect = {
   chatClient: { readRequest, writeReply, createWriter, writeError, limitField },
   chatProvider: {
     parsesResults: true,
+    signsCalls: ({ served }) => isGemini3(served),
     systemApart: true,
     toolNames: /^[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}$/,
     native: 'gemini',

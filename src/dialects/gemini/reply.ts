@@ -24,7 +24,7 @@ import type {
 import { writeGrounding } from '../citations.ts';
 import { readDataUrl, writeDataUrl } from '../openai/data-url.ts';
 import { mediaOf, pricingOf } from '../pricing.ts';
-import { readSignature, writeRedacted, writeSignature } from './signature.ts';
+import { readSignature, writeCallSignature, writeRedacted, writeSignature } from './signature.ts';
 
 const reasons: Readonly<Record<string, FinishReason>> = {
   STOP: 'stop',
@@ -214,6 +214,6 @@ export function writeCall({
   const own = ownCallId(id);
   return {
     functionCall: { ...(own === null ? {} : { id: own }), name, args: parseObject(text) ?? {} },
-    ...(signature === null ? {} : { thoughtSignature: writeSignature(signature) }),
+    thoughtSignature: writeCallSignature(signature),
   };
 }

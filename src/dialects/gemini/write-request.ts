@@ -26,6 +26,7 @@ import { opening } from '../turns.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 import { fetchesUrls, isGemini3, mixesSchemaAndTools } from './models.ts';
 import { writeSchema } from './schema.ts';
+import { skipSignature } from './signature.ts';
 import { writeThinking } from './thinking.ts';
 
 /** More stop sequences than this are refused. */
@@ -166,9 +167,6 @@ function writeResult(
     }),
   };
 }
-
-/** The documented value for calls made by another model: the API then requires no signature. */
-const skipSignature = 'skip_thought_signature_validator';
 
 /** Writes a turn of the model; signatures go back to the parts they came with. */
 function writeAssistant(parts: readonly Part[], model: string, notes: Notes): Json[] {

@@ -1,5 +1,7 @@
-/** A stream that Google's SDK kept as the turns of a chat: each event is a content of its own. */
+/** Turns of Gemini's clients and of Gemini, which other dialects cut otherwise. */
 import { describe, expect, test } from 'vitest';
+import { work as free } from '../../src/attempt/own.ts';
+import { nativeEndpoint } from '../../src/native/inspect.ts';
 import { type Json, streamed, translated } from './field.ts';
 
 type Content = { role: string; parts: Json[] };
@@ -140,4 +142,31 @@ describe('Gemini’s newer models', () => {
   test.each(['gemini-3.6-flash', 'gemini-3.8-flash-lite'])('%s knows a minimal one', (model) =>
     expect(thinks(model, 'none')).toEqual({ includeThoughts: false, thinkingLevel: 'MINIMAL' }),
   );
+});
+
+describe('calls of another model, sent back to Gemini in its own dialect', () => {
+  const { received } = streamed('anthropic', 'gemini', thoughtful);
+  const body = { contents: [user, ...kept(received)] };
+  const passedTo = (signsCalls: boolean, given: Json) => {
+    const order = { dialect: 'gemini', isClaude: false, inspectedAs: nativeEndpoint.Generate } as const;
+    const { body: freed } = free(Buffer.from(JSON.stringify(given)), { ...order, signsCalls });
+    const { contents } = (freed === null ? given : JSON.parse(freed.toString())) as { contents: Content[] };
+    return contents.flatMap(({ parts }) => parts.filter(({ functionCall }) => functionCall !== undefined));
+  };
+  const calls = ['a', 'b'].map((name) => ({ functionCall: { id: `toolu_${name}`, name, args: { x: 1 } } }));
+
+  test('Gemini 3 is told that they have no signature', () => {
+    const thoughtSignature = 'skip_thought_signature_validator';
+    expect(passedTo(true, body)).toEqual(calls.map((call) => ({ ...call, thoughtSignature })));
+  });
+
+  test('earlier ones get them without any, and other providers know of none', () => {
+    expect(passedTo(false, body)).toEqual(calls);
+    expect(JSON.stringify(translated('gemini', 'openai', 'llama-4', body))).not.toContain('signature');
+  });
+
+  test('Gemini’s own pass as they came, signed or not', () => {
+    const own = [{ functionCall: { name: 'a', args: {} }, thoughtSignature: 'R2VtaW5p' }, ...calls];
+    expect(passedTo(true, { contents: [user, { role: 'model', parts: own }] })).toEqual(own);
+  });
 });
