@@ -18,6 +18,7 @@ import {
   type TextPart,
   type Tool,
 } from '../chat.ts';
+import { pictureType } from '../picture-type.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 import { takesBoth } from './models.ts';
 import { createSchemaWriter, type SchemaWriter } from './schema.ts';
@@ -207,8 +208,9 @@ function writeAttachment(part: ImagePart | DocumentPart, notes: Notes): Json[] {
   if (part.kind === 'image') {
     noteDetail(part, notes);
     if (source.kind === 'url') return [{ type: 'image', source: { type: 'url', url: source.url }, ...mark }];
-    if (source.kind === 'base64' && imageTypes.test(source.mediaType))
-      return [{ type: 'image', source: writeBase64(source), ...mark }];
+    const mediaType = source.kind === 'base64' ? pictureType(source) : '';
+    if (source.kind === 'base64' && imageTypes.test(mediaType))
+      return [{ type: 'image', source: writeBase64({ mediaType, data: source.data }), ...mark }];
     noteUnsupported(notes, part.at);
     return [];
   }

@@ -15,6 +15,7 @@ import {
   type Signature,
   type ToolResultPart,
 } from '../chat.ts';
+import { pictureType } from '../picture-type.ts';
 import { cachesPrompts, type Family } from './models.ts';
 
 /** A cache breakpoint follows the content it applies to; models without a prompt cache refuse it. */
@@ -132,7 +133,7 @@ export function takesThought(part: Part, family: Family): boolean {
 /** Null: not supported. Bedrock doesn't fetch images from URLs. */
 function writeImage({ source }: ImagePart): Json | null {
   const format =
-    source.kind === 'base64' ? /^image\/(png|jpeg|gif|webp)$/.exec(source.mediaType)?.[1] : undefined;
+    source.kind === 'base64' ? /^image\/(png|jpeg|gif|webp)$/.exec(pictureType(source))?.[1] : undefined;
   return source.kind === 'base64' && format !== undefined
     ? { image: { format, source: { bytes: source.data } } }
     : null;
