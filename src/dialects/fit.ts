@@ -125,8 +125,19 @@ export function withoutRefused(request: ChatRequest, to: Destination, notes: Not
 /** Said behind a turn that the model is to go on with, as Anthropic advises. */
 const goOn = 'Continue from where you left off.';
 
+/** The request without white space at the end of a turn that the model is to go on with, which Claude refuses. */
+export function withTrimmedEnd(request: ChatRequest): ChatRequest {
+  if (!endsWithTurn(request)) return request;
+  const at = request.messages.findLastIndex(({ role }) => role === 'assistant');
+  const last = request.messages[at];
+  const part = last?.parts.at(-1);
+  if (last === undefined || part?.kind !== 'text' || !/\s$/.test(part.text)) return request;
+  const parts = [...last.parts.slice(0, -1), { ...part, text: part.text.trimEnd() }];
+  return { ...request, messages: request.messages.with(at, { ...last, parts }) };
+}
+
 /** Whether the last turn is the model's own, and no call that waits for its result. */
-function endsWithTurn({ messages }: ChatRequest): boolean {
+export function endsWithTurn({ messages }: ChatRequest): boolean {
   const last = messages.findLast(({ role }) => role === 'user' || role === 'assistant');
   return last?.role === 'assistant' && !last.parts.some(({ kind }) => kind === 'tool_call');
 }

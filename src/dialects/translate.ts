@@ -8,7 +8,15 @@ import type { ModelRequest } from '../exchange/request.ts';
 import { type ChatRequest, chatFields, copyNotes, createNotes, type Notes, noteDropped } from './chat.ts';
 import type { ReplyContext } from './chat-reply.ts';
 import type { Dialect } from './dialect.ts';
-import { withJsonInWords, withJsonNamed, withoutRefused, withoutVainChoice, withQuestion } from './fit.ts';
+import {
+  endsWithTurn,
+  withJsonInWords,
+  withJsonNamed,
+  withoutRefused,
+  withoutVainChoice,
+  withQuestion,
+  withTrimmedEnd,
+} from './fit.ts';
 import { passHeaders } from './headers.ts';
 import { hasMark, type LongTexts, putTexts, takeTexts } from './long-texts.ts';
 import { translatedReading } from './read-reply.ts';
@@ -200,15 +208,19 @@ function fitted(request: ChatRequest, provider: ChatProvider, to: Destination, n
   const worded = provider.jsonInWords === true ? withJsonInWords(said, notes) : said;
   const asked = provider.jsonNamed === true ? withJsonNamed(worded) : worded;
   const chosen = withoutVainChoice(withoutRefused(asked, to, notes), notes);
-  const named = withTakenNames(chosen, provider.toolNames);
+  const ended = provider.trimsEnd === true ? withTrimmedEnd(chosen) : chosen;
+  const named = withTakenNames(ended, provider.toolNames);
   return provider.takesCustom?.(to) === true ? named : withFunctions(named, notes);
 }
 
 /** Writes a request in the provider's dialect; refuses one that it shows to be invalid. */
 export function writeRequest(read: ReadRequest, provider: ChatProvider, to: Destination): Written | Refusal {
   const { request, notes: before, echo, aside } = read;
-  if (aside !== undefined && provider.parsesResults === true && hasResults(request))
-    return writeWhole(aside, provider, to);
+  const readsTexts =
+    (provider.parsesResults === true && hasResults(request)) ||
+    (provider.trimsEnd === true && endsWithTurn(request)) ||
+    (provider.jsonNamed === true && request.output?.kind === 'json');
+  if (aside !== undefined && readsTexts) return writeWhole(aside, provider, to);
   if (before.unsupported !== null) return { kind: 'cannot', field: before.unsupported };
   const notes = copyNotes(before);
   const { path, body, headers, origins } = writeCall(request, provider, to, notes);

@@ -58,6 +58,19 @@ describe('a turn that the model is to go on with', () => {
     expect(turns('anthropic', 'claude-haiku-4-5', user, begun)).toHaveLength(2);
   });
 
+  test.each([
+    ['anthropic', 'claude-haiku-4-5', { type: 'text', text: 'One, two,' }],
+    ['bedrock', 'anthropic.claude-haiku-4-5-v1:0', { text: 'One, two,' }],
+  ] as const)('ends without white space for %s, which refuses it', (to, model, text) => {
+    const open = { role: 'assistant', content: 'One, two, \n\t' };
+    expect(turns(to, model, user, open, { role: 'system', content: 'Go on.' }).at(-1)).toEqual({
+      role: 'assistant',
+      content: [text],
+    });
+    expect(turns(to, model, user, { role: 'assistant', content: ' \n' })).toHaveLength(1);
+    expect(JSON.stringify(turns(to, model, user, open, user)[1])).toContain('two, \\n');
+  });
+
   test('a call without a result is the client’s mistake', () => {
     const call = { id: 'c1', type: 'function', function: { name: 'look', arguments: '{}' } };
     const called = { role: 'assistant', content: null, tool_calls: [call] };
@@ -100,5 +113,43 @@ describe.each(['openai', 'responses'] as const)('JSON of any form at %s', (to) =
 
   test('is not named again', () => {
     expect(asked('List two colours, as json.')).toHaveLength(1);
+  });
+});
+
+describe('pictures that are called what they are not', () => {
+  const heads = {
+    png: '89504e470d0a1a0a0000000d',
+    jpeg: 'ffd8ffe000104a4649460001',
+    gif: '474946383961010001008000',
+    webp: '52494646240000005745425056503820',
+  } as const;
+  const sent = (to: 'anthropic' | 'bedrock' | 'gemini', url: string) => {
+    const content = [{ type: 'image_url', image_url: { url } }];
+    const model = {
+      anthropic: 'claude-opus-5',
+      bedrock: 'anthropic.claude-opus-5-v1:0',
+      gemini: 'gemini-2.5',
+    }[to];
+    return translated('openai', to, model, { messages: [{ role: 'user', content }] });
+  };
+
+  test.each(Object.entries(heads))('Claude is told of a %s', (format, hex) => {
+    const data = Buffer.from(hex, 'hex').toString('base64');
+    for (const type of ['image/png', 'image/jpeg', 'image/jpg', 'application/octet-stream']) {
+      const url = `data:${type};base64,${data}`;
+      const source = { type: 'base64', media_type: `image/${format}`, data };
+      expect(sent('anthropic', url).body.messages).toEqual([
+        { role: 'user', content: [{ type: 'image', source }] },
+      ]);
+      expect(sent('bedrock', url).body.messages).toEqual([
+        { role: 'user', content: [{ image: { format, source: { bytes: data } } }] },
+      ]);
+    }
+  });
+
+  test('what is no such picture keeps its name', () => {
+    const svg = `data:image/svg+xml;base64,${Buffer.from('<svg/>').toString('base64')}`;
+    expect(sent('anthropic', svg).unsupported).toBe('messages[0].content[0]');
+    expect(sent('bedrock', 'data:image/png;base64,AAAA').unsupported).toBeNull();
   });
 });

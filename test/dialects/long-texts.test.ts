@@ -58,6 +58,28 @@ describe.each(pairs)('$client to $provider', ({ client, chatClient, chatProvider
   });
 });
 
+test.each([
+  ['anthropic', 'the end of a turn to go on with', {}],
+  ['bedrock', 'the end of a turn to go on with', {}],
+  ['openai', 'whether JSON is named', { response_format: { type: 'json_object' } }],
+  ['responses', 'whether JSON is named', { response_format: { type: 'json_object' } }],
+] as const)('%s is told %s from the whole text', (name, _, more) => {
+  const { chatClient } = dialects.openai;
+  const { chatProvider } = dialects[name];
+  if (chatClient === null || chatProvider === null) throw new Error('no chat');
+  const messages = [
+    { role: 'user', content: `Go on in JSON. ${'x'.repeat(4096)}` },
+    { role: 'assistant', content: `${'y'.repeat(600)}\n` },
+  ];
+  const asked = { body: Buffer.from(JSON.stringify({ messages, ...more })), stream: false };
+  const read = readRequest(chatClient, asked, false);
+  if (read instanceof Refusal || read.aside === undefined) throw new Error('nothing stands aside');
+  const whole = read.aside.whole();
+  if (whole instanceof Refusal) throw new Error(whole.text);
+  const to = destinationFor('claude-3-5-haiku-latest');
+  expect(plain(writeRequest(read, chatProvider, to))).toEqual(plain(writeRequest(whole, chatProvider, to)));
+});
+
 describe('what stands aside', () => {
   const bodyOf = (...texts: readonly string[]): Buffer =>
     Buffer.from(

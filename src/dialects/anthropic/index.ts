@@ -107,6 +107,7 @@ export const anthropic: Dialect = {
     // Servers of other models get their own ids back, which Kimi needs.
     plainIds: ({ served }) => served.includes('claude'),
     toolNames: /^[a-zA-Z0-9_-]{1,128}$/,
+    trimsEnd: true,
     jsonInWords: true,
     systemApart: true,
     streamType: 'text/event-stream',

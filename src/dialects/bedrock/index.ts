@@ -19,6 +19,7 @@ export const bedrock: Dialect = {
   chatProvider: {
     native: 'any',
     // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html
+    trimsEnd: true,
     turns: { documentText: true, opening: { role: 'user', content: [{ text: opening }] } },
     toolNames: /^[a-zA-Z0-9_-]{1,64}$/,
     jsonInWords: true,
