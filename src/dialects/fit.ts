@@ -6,6 +6,7 @@ import {
   type Notes,
   noteDropped,
   noteUnsupported,
+  type Part,
 } from './chat.ts';
 import { type RefusedField, reasonsWith } from './refuses.ts';
 import type { Destination } from './wire.ts';
@@ -72,6 +73,20 @@ export function withQuestion(request: ChatRequest): ChatRequest {
   if (last === undefined || messages.some(({ role }) => role === 'user' || role === 'assistant'))
     return request;
   return { ...request, messages: [...messages.slice(0, -1), { ...last, role: 'user' }] };
+}
+
+const isMedia = ({ kind }: Part): boolean => kind === 'image' || kind === 'document' || kind === 'audio';
+
+/** The request without pictures and the like in turns of the model, where most dialects can't say them. */
+export function withoutOwnMedia(request: ChatRequest, notes: Notes): ChatRequest {
+  const isOwn = ({ role, parts }: ChatMessage): boolean => role === 'assistant' && parts.some(isMedia);
+  if (!request.messages.some(isOwn)) return request;
+  const messages = request.messages.map((message) => {
+    if (!isOwn(message)) return message;
+    for (const part of message.parts) if (isMedia(part) && 'at' in part) noteUnsupported(notes, part.at);
+    return { ...message, parts: message.parts.filter((part) => !isMedia(part)) };
+  });
+  return { ...request, messages };
 }
 
 /** Values that mean the same as leaving the field out. */

@@ -48,6 +48,8 @@ export interface ChatProvider {
   readonly openai?: true;
   /** Its writer looks into the results of tools. */
   readonly parsesResults?: true;
+  /** It takes pictures and the like in turns of the model. */
+  readonly takesOwnMedia?: true;
   /** It refuses white space at the end of a turn that its model is to go on with. */
   readonly trimsEnd?: true;
   /** It can't be asked for JSON of any form, so the model is told in words. */

@@ -12,6 +12,7 @@ import {
   endsWithTurn,
   withJsonInWords,
   withJsonNamed,
+  withoutOwnMedia,
   withoutRefused,
   withoutVainChoice,
   withQuestion,
@@ -204,7 +205,8 @@ export function writeCall(
 /** The request as the destination takes it. */
 function fitted(request: ChatRequest, provider: ChatProvider, to: Destination, notes: Notes): ChatRequest {
   const limited = to.maxTokens == null ? request : { ...request, maxTokens: to.maxTokens };
-  const said = provider.systemApart === true ? withQuestion(limited) : limited;
+  const told = provider.takesOwnMedia === true ? limited : withoutOwnMedia(limited, notes);
+  const said = provider.systemApart === true ? withQuestion(told) : told;
   const worded = provider.jsonInWords === true ? withJsonInWords(said, notes) : said;
   const asked = provider.jsonNamed === true ? withJsonNamed(worded) : worded;
   const chosen = withoutVainChoice(withoutRefused(asked, to, notes), notes);

@@ -207,10 +207,16 @@ function readBlock(
     case 'tool_result':
       return [readResult(block, at, calls, notes)];
     default:
-      noteUnsupported(notes, at);
+      // What a search found is in the answer that follows.
+      if (searches.test(textOf(block.type === 'server_tool_use' ? block.name : block.type) ?? ''))
+        noteDropped(notes, at);
+      else noteUnsupported(notes, at);
       return [];
   }
 }
+
+/** Searches that run at the provider, as a call of one and as its result. */
+const searches = /^(?:web_search|web_fetch|tool_search(?:_tool_\w+)?)(?:_tool_result)?$/;
 
 function readResult(block: Json, at: string, calls: ReadonlyMap<string, string>, notes: Notes): Part {
   const callId = textOf(block.tool_use_id) ?? '';

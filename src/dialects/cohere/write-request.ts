@@ -5,7 +5,6 @@ import {
   budgetOf,
   type ChatMessage,
   type ChatRequest,
-  type DocumentPart,
   effortOf,
   type Notes,
   noteDropped,
@@ -15,7 +14,7 @@ import {
   type ToolResultPart,
 } from '../chat.ts';
 import { fit } from '../fit.ts';
-import { toolFailed, writeImageUrl } from '../openai/parts.ts';
+import { textOfDocument, toolFailed, writeImageUrl } from '../openai/parts.ts';
 import type { ChatCall, Destination } from '../wire.ts';
 
 /** More stop sequences than this are refused. */
@@ -110,7 +109,7 @@ function citable(part: Part): Json[] {
 }
 
 function writeMessage({ role, parts }: ChatMessage, inline: boolean, notes: Notes): Json[] {
-  if (role === 'assistant') return writeAssistant(parts, notes);
+  if (role === 'assistant') return writeAssistant(parts);
   const results = parts.filter((part) => part.kind === 'tool_result');
   // Results can contain text only: other content follows in a message of the user.
   const shown = results.flatMap(({ content }) => content.filter(({ kind }) => kind !== 'text'));
@@ -136,7 +135,7 @@ function writeResult({ callId, content, isError }: ToolResultPart): Json {
 }
 
 /** Text before calls is the tool plan. Reasoning is left out: the API doesn't require it back. */
-function writeAssistant(parts: readonly Part[], notes: Notes): Json[] {
+function writeAssistant(parts: readonly Part[]): Json[] {
   const texts: string[] = [];
   const calls: Json[] = [];
   for (const part of parts) {
@@ -144,8 +143,7 @@ function writeAssistant(parts: readonly Part[], notes: Notes): Json[] {
     else if (part.kind === 'tool_call') {
       const called = { name: part.name, arguments: part.arguments === '' ? '{}' : part.arguments };
       calls.push({ id: part.id, type: 'function', function: called });
-    } else if (part.kind === 'image' || part.kind === 'document' || part.kind === 'audio')
-      noteUnsupported(notes, part.at);
+    }
   }
   const written = texts.filter((text) => text !== '');
   if (calls.length > 0) {
@@ -168,7 +166,7 @@ function writePart(part: Part, inline: boolean, notes: Notes): Json[] {
     }
     case 'document':
       if (part.source.kind !== 'text') break;
-      return inline ? [writeText(titled(part, part.source.text))] : [];
+      return inline ? [writeText(textOfDocument(part) ?? '')] : [];
     case 'audio':
       break;
     default:
@@ -177,5 +175,3 @@ function writePart(part: Part, inline: boolean, notes: Notes): Json[] {
   noteUnsupported(notes, part.at);
   return [];
 }
-
-const titled = ({ name }: DocumentPart, text: string): string => (name === null ? text : `${name}\n${text}`);

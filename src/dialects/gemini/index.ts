@@ -129,6 +129,7 @@ export const gemini: Dialect = {
   chatClient: { readRequest, writeReply, createWriter, writeError, limitField },
   chatProvider: {
     parsesResults: true,
+    takesOwnMedia: true,
     signsCalls: ({ served }) => isGemini3(served),
     systemApart: true,
     toolNames: /^[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}$/,

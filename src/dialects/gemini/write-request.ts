@@ -200,7 +200,8 @@ function writeAssistant(parts: readonly Part[], model: string, notes: Notes): Js
       case 'image':
       case 'document':
       case 'audio':
-        written.push(...writeMedia(part, model, notes));
+        for (const media of writeMedia(part, model, notes))
+          written.push(isGemini3(model) ? { ...media, thoughtSignature: skipSignature } : media);
         break;
     }
   }

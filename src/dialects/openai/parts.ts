@@ -159,6 +159,14 @@ export function writeFileData({ source, name }: DocumentPart): Json | null {
   return { filename: name ?? 'document.txt', file_data: writeDataUrl('text/plain', data) };
 }
 
+/** A document of plain text, behind its name; null: it is none. */
+export function textOfDocument({ source, name }: DocumentPart): string | null {
+  if (source.kind === 'url' || (source.kind === 'base64' && !source.mediaType.startsWith('text/')))
+    return null;
+  const text = source.kind === 'text' ? source.text : Buffer.from(source.data, 'base64').toString('utf8');
+  return name === null ? text : `${name}\n${text}`;
+}
+
 /** First text in the result of a failed tool, as there is no field for failure. */
 export const toolFailed = '[tool error]';
 

@@ -27,6 +27,7 @@ import { isOpenAi, stopMax } from './models.ts';
 import {
   isOpenAis,
   takesMarks,
+  textOfDocument,
   toolFailed,
   writeCallId,
   writeEffort,
@@ -130,7 +131,7 @@ function writeMessage(
   marks: boolean,
   notes: Notes,
 ): Json[] {
-  if (role === 'assistant') return writeAssistant(parts, name, customs, to, notes);
+  if (role === 'assistant') return writeAssistant(parts, name, customs, to);
   const results = parts.filter((part) => part.kind === 'tool_result');
   // Results can contain text only: other content follows in a message of the user.
   const shown = results.flatMap(({ content }) => content.filter(({ kind }) => kind !== 'text'));
@@ -169,7 +170,6 @@ function writeAssistant(
   name: string | null,
   customs: ReadonlySet<string>,
   to: Destination,
-  notes: Notes,
 ): Json[] {
   const { served, quirks } = to;
   const content: Json[] = [];
@@ -190,8 +190,7 @@ function writeAssistant(
       const signed = served.includes('gemini') ? writeExtra(part.signature ?? loose) : {};
       calls.push({ id: writeCallId(part.id, served), ...called, ...signed });
       loose = null;
-    } else if (part.kind === 'image' || part.kind === 'document' || part.kind === 'audio')
-      noteUnsupported(notes, part.at);
+    }
   }
   if (content.length === 0 && calls.length === 0 && refusal === null) return [];
   const details = quirks.detailsBack === true ? writeOwnDetails(parts, served.includes('claude')) : [];
@@ -218,6 +217,10 @@ function writePart(part: Part, marks: boolean, notes: Notes): Json[] {
     case 'image':
     case 'document':
     case 'audio': {
+      // A plain text needs no file, which few servers but OpenAI's take.
+      const text = part.kind === 'document' ? textOfDocument(part) : null;
+      if (text !== null && part.kind === 'document')
+        return [writeText({ kind: 'text', text, cache: part.cache }, marks)];
       const written = writeMedia(part);
       if (written === null) noteUnsupported(notes, part.at);
       else return [{ ...written, ...(part.kind === 'audio' ? {} : writeMark(part.cache, marks)) }];

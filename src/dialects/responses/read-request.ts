@@ -163,6 +163,12 @@ function readInput(input: unknown, notes: Notes): ChatMessage[] {
       case 'reasoning':
         add('assistant', readReasoning(item));
         break;
+      case 'image_generation_call': {
+        const picture = readPicture(item, at);
+        if (picture === null) noteUnsupported(notes, at);
+        else add('assistant', [picture]);
+        break;
+      }
       case 'web_search_call':
         // What was found is in the answer that follows.
         noteDropped(notes, at);
@@ -194,6 +200,13 @@ function readContent(content: unknown, at: string, notes: Notes): Part[] {
     noteUnsupported(notes, `${at}[${index}]`);
     return [];
   });
+}
+
+/** A picture that the model made, as replies have it; null: it is known by its id only. */
+function readPicture({ result, output_format: format }: Json, at: string): Part | null {
+  if (typeof result !== 'string' || result === '') return null;
+  const source = { kind: 'base64', mediaType: `image/${textOf(format) ?? 'png'}`, data: result } as const;
+  return { kind: 'image', source, detail: null, cache: null, at };
 }
 
 /** Null: no other dialect has such a part, for example a file by its id. */
