@@ -9,6 +9,7 @@ import {
   type Part,
   type ToolCallPart,
 } from '../../src/dialects/chat.ts';
+import { withTrimmedEnd } from '../../src/dialects/fit.ts';
 import { dialects } from '../../src/dialects/index.ts';
 import { openaiNames } from '../../src/dialects/openai/parts.ts';
 import { writeCall } from '../../src/dialects/translate.ts';
@@ -48,8 +49,8 @@ const lost: Readonly<Partial<Record<DialectName, (request: ChatRequest) => ChatR
     frequencyPenalty: null,
     presencePenalty: null,
     metadata: null,
-    // Both are one list of system texts there.
-    messages: joinSystem(request.messages),
+    // Both are one list of system texts there, and a turn to go on with ends without white space.
+    messages: joinSystem(withTrimmedEnd(request).messages),
     output:
       request.output?.kind === 'schema'
         ? { ...request.output, name: 'answer', description: null, strict: null }
