@@ -9,6 +9,7 @@ import {
   type Part,
 } from './chat.ts';
 import { type RefusedField, reasonsWith } from './refuses.ts';
+import { goOn } from './turns.ts';
 import type { Destination } from './wire.ts';
 
 /** What a destination accepts of a request. */
@@ -136,9 +137,6 @@ export function withoutRefused(request: ChatRequest, to: Destination, notes: Not
   }
   return Object.keys(left).length === 0 ? request : { ...request, ...left };
 }
-
-/** Said behind a turn that the model is to go on with, as Anthropic advises. */
-const goOn = 'Continue from where you left off.';
 
 /** The request without white space at the end of a turn that the model is to go on with, which Claude refuses. */
 export function withTrimmedEnd(request: ChatRequest): ChatRequest {

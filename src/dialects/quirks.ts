@@ -17,12 +17,13 @@ const vllm: Quirks = { reasoningBack: ['reasoning', 'reasoning_content'] };
 const unknownMembers = ['refusal', 'annotations', 'audio', 'reasoning_content', 'reasoning_details'];
 /**
  * Mistral's body is closed: what it doesn't know is a 422.
- * https://docs.mistral.ai/api/endpoint/chat, https://github.com/mistralai/mistral-common (ids of calls)
+ * https://docs.mistral.ai/api/endpoint/chat, https://github.com/mistralai/mistral-common (ids of calls, order)
  */
 export const mistral: Quirks = {
   noStreamOptions: true,
   turns: {
     shortIds: true,
+    strictOrder: true,
     words: {
       seed: 'random_seed',
       max_completion_tokens: 'max_tokens',

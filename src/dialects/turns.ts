@@ -26,6 +26,8 @@ export interface TurnRules {
   readonly thinkingFirst?: true;
   /** In a conversation with calls, every turn of the assistant has `reasoning_content`. */
   readonly reasonedCalls?: true;
+  /** The assistant speaks after tools, nobody but the user and tools speak after it, and it never has the last word. */
+  readonly strictOrder?: true;
   /** What stands before a conversation that begins with the assistant; left out: nothing is needed. */
   readonly opening?: Json;
 }
@@ -42,6 +44,7 @@ export function mayBreak(body: string, rules: TurnRules): boolean {
     (rules.documentText === true && body.includes('"document"')) ||
     (rules.thinkingFirst === true && mayLackThinking(body)) ||
     (rules.reasonedCalls === true && mayLackReasoning(body)) ||
+    (rules.strictOrder === true && mayLackOrder(body)) ||
     (rules.opening !== undefined && beginsWithAssistant.test(body))
   );
 }
@@ -74,6 +77,14 @@ const mayLackReasoning = (body: string): boolean =>
   (body.match(/"role"\s*:\s*"assistant"/g)?.length ?? 0) >
     (body.match(/"reasoning_content"\s*:\s*"(?!")/g)?.length ?? 0);
 
+/** Whether there are tools' messages, one of the system amid the turns, or nobody's after the assistant's. */
+function mayLackOrder(body: string): boolean {
+  const [first, last] = [body.indexOf('"assistant"'), body.lastIndexOf('"assistant"')];
+  if (first < 0) return false;
+  if (body.includes('"tool"') || body.includes('"system"', first)) return true;
+  return !/"role"\s*:\s*"(?:user|tool|system)"/.test(body.slice(last));
+}
+
 /** What became of a body. */
 export interface Settled {
   readonly changed: boolean;
@@ -105,6 +116,11 @@ export function settleTurns(body: Json, rules: TurnRules | undefined): Settled {
     if (text === true) changed = withDocumentText(message) || changed;
   }
   if (rules.reasonedCalls === true) changed = withReasoning(messages) || changed;
+  const ordered = rules.strictOrder === true ? withOrder(messages) : null;
+  if (ordered !== null) {
+    body.messages = ordered;
+    changed = true;
+  }
   const [first] = messages;
   if (rules.opening !== undefined && isObject(first) && first.role === 'assistant') {
     body.messages = [rules.opening, ...messages];
@@ -279,6 +295,36 @@ function withReasoning(messages: readonly unknown[]): boolean {
   const lacking = turns.filter(({ reasoning_content: text }) => (textOf(text) ?? '') === '');
   for (const turn of lacking) turn.reasoning_content = unknownReasoning;
   return lacking.length > 0;
+}
+
+/** Said by the assistant where it must speak and didn't. */
+const heard = 'OK.';
+
+/** Said behind a turn that the model is to go on with, as Anthropic advises. */
+export const goOn = 'Continue from where you left off.';
+
+/** The messages in the order that `strictOrder` means; null: they are. */
+function withOrder(messages: readonly unknown[]): readonly unknown[] | null {
+  const ordered: unknown[] = [];
+  let changed = false;
+  let before: unknown = null;
+  const add = (message: unknown, isNew: boolean): void => {
+    ordered.push(message);
+    before = isObject(message) ? message.role : null;
+    changed ||= isNew;
+  };
+  for (const message of messages) {
+    const role = isObject(message) ? message.role : null;
+    if (before === 'tool' && (role === 'user' || role === 'system'))
+      add({ role: 'assistant', content: heard }, true);
+    if (isObject(message) && before === 'assistant' && role === 'system')
+      add({ ...message, role: 'user' }, true);
+    else add(message, false);
+  }
+  const last = ordered.at(-1);
+  const isOpen = isObject(last) && last.role === 'assistant' && listOf(last.tool_calls).length === 0;
+  if (isOpen && last.prefix !== true) add({ role: 'user', content: goOn }, true);
+  return changed ? ordered : null;
 }
 
 /** Said beside a document that came without a word. */

@@ -30,6 +30,52 @@ describe.each(['groq', 'cerebras'])('members of turns that %s refuses', (preset)
   });
 });
 
+describe('the order of turns that Mistral demands', () => {
+  const id = 'D681PevKs';
+  const called = { role: 'assistant', content: 'I look.', tool_calls: [{ ...call, id }] };
+  const seen = { ...result, tool_call_id: id };
+  const heard = { role: 'assistant', content: 'OK.' };
+  const said = { role: 'assistant', content: 'One, two,' };
+  const rule = { role: 'system', content: 'Be quick.' };
+
+  test('the assistant speaks after tools', () => {
+    expect(messagesPassed('mistral', [user, called, seen, user])).toEqual([user, called, seen, heard, user]);
+    expect(messagesPassed('mistral', [user, called, seen])).toBeNull();
+    expect(messagesPassed('mistral', [user, called, seen, said, user])).toBeNull();
+  });
+
+  test('also where results came with a word or a picture of Anthropic’s clients', () => {
+    const content = [{ type: 'tool_use', id, name: 'look', input: {} }];
+    const image = { type: 'image', source: { type: 'url', url: 'https://a.example/b.png' } };
+    const results = [{ type: 'tool_result', tool_use_id: id, content: [image] }];
+    const messages = [user, { role: 'assistant', content }, { role: 'user', content: results }];
+    const { body } = translated('anthropic', 'openai', 'mistral-large', { messages }, quirksOf('mistral'));
+    const roles = (body.messages as Json[]).map(({ role }) => role);
+    expect(roles).toEqual(['user', 'assistant', 'tool', 'assistant', 'user']);
+  });
+
+  test('the system doesn’t speak after it', () => {
+    const asUser = { ...rule, role: 'user' };
+    expect(messagesPassed('mistral', [user, said, rule, user])).toEqual([user, said, asUser, user]);
+    expect(messagesPassed('mistral', [user, called, seen, rule])).toEqual([
+      user,
+      called,
+      seen,
+      heard,
+      asUser,
+    ]);
+    expect(messagesPassed('mistral', [rule, user, said, user])).toBeNull();
+  });
+
+  test('the last word isn’t the assistant’s, unless it is marked as a prefix', () => {
+    const goOn = { role: 'user', content: 'Continue from where you left off.' };
+    expect(messagesPassed('mistral', [user, said])).toEqual([user, said, goOn]);
+    expect(messagesPassed('mistral', [user, { content: 'One', role: 'assistant' }])).toHaveLength(3);
+    expect(messagesPassed('mistral', [user, { ...said, prefix: true }])).toBeNull();
+    expect(messagesPassed('groq', [user, said])).toBeNull();
+  });
+});
+
 describe.each(['deepseek', 'moonshot'])('%s demands the reasoning of a conversation with calls', (preset) => {
   const called = { role: 'assistant', content: null, tool_calls: [call] };
   const said = { role: 'assistant', content: 'Seen.' };
