@@ -114,4 +114,17 @@ describe('a search that ran at Anthropic', () => {
     expect(found(asked('bash_code_execution')).unsupported).toBe('messages[1].content[0]');
     expect(found(result('bash_code_execution_tool_result')).unsupported).toBe('messages[1].content[0]');
   });
+
+  test('nor what an app found itself: its tools are told by their names', () => {
+    const content = ['a', 'b'].map((name) => ({ type: 'tool_reference', tool_name: name }));
+    const { body, unsupported } = translated('anthropic', 'openai', 'llama-4', {
+      messages: [
+        { role: 'user', content: 'What is new?' },
+        { role: 'assistant', content: [{ type: 'tool_use', id: 't', name: 'search', input: {} }] },
+        { role: 'user', content: [{ type: 'tool_result', tool_use_id: 't', content }] },
+      ],
+    });
+    expect(unsupported).toBeNull();
+    expect((body.messages as Json[])[2]).toMatchObject({ role: 'tool', content: 'a\n\nb' });
+  });
 });

@@ -227,6 +227,8 @@ function readResult(block: Json, at: string, calls: ReadonlyMap<string, string>,
           (part, number): (TextPart | ImagePart | DocumentPart)[] => {
             const place = `${at}.content[${number}]`;
             if (part.type === 'text') return readTexts([part]);
+            // A tool that an app's own search found: all of them are told, so its name is enough.
+            if (part.type === 'tool_reference') return readTexts(textOf(part.tool_name));
             if (part.type === 'image' || part.type === 'document') return readAttachment(part, place, notes);
             noteUnsupported(notes, place);
             return [];
