@@ -31,10 +31,10 @@ let collect: (() => void) | null = null;
  */
 export function collectGarbage(): void {
   if (collect === null) {
-    // Contexts made while the flag is set have the function.
+    // Contexts made while the flag is set have the function. It is one flag for all threads, so it stays set: another
+    // one may be making its context.
     setFlagsFromString('--expose-gc');
     collect = runInNewContext('gc') as () => void;
-    setFlagsFromString('--no-expose-gc');
   }
   collect();
 }

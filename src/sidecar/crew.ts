@@ -60,8 +60,12 @@ export type Order =
   | { readonly kind: 'restored'; readonly id: number; readonly head: Uint8Array }
   | { readonly kind: 'state'; readonly id: number }
   | { readonly kind: 'metrics'; readonly id: number }
+  /** The cache and request bodies take this share of what is configured, from 0 to 1. */
+  | { readonly kind: 'squeeze'; readonly share: number }
   /** The memory is full: new requests are refused; or there is room again. */
   | { readonly kind: 'full'; readonly full: boolean }
+  /** Garbage is collected: each worker has a heap of its own. */
+  | { readonly kind: 'collect' }
   | { readonly kind: 'drain'; readonly id: number; readonly drainMs: number };
 
 /** What a worker tells the first one. */

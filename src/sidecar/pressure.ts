@@ -3,7 +3,10 @@
  * isn't enough, new requests are refused until there is room again, so that the system doesn't end the process and with it all requests in flight.
  */
 import { Refusal } from '../base/errors.ts';
+import { collectGarbage } from '../base/memory.ts';
 import type { Telemetry } from '../base/telemetry.ts';
+import { trimMemory } from '../native/memory.ts';
+import type { Workers } from './workers.ts';
 
 const everyMs = 1000;
 /** Beyond this share of the memory it is looked at more often: large requests fill the rest within a second. */
@@ -13,7 +16,10 @@ const nearEveryMs = 100;
 const shares = [1, 0.25, 0] as const;
 /** Beyond this share the cache makes room. */
 const shortShare = 0.8;
-/** Beyond this share, with an empty cache, new requests are refused until it is below `shortShare`: what is in flight grows. */
+/**
+ * Beyond this share, with an empty cache, new requests are refused until it is below `shortShare`, since what is in
+ * flight grows; or below this one again with all garbage collected, since nothing that is refused frees any more then.
+ */
 const fullShare = 0.9;
 /** So long there must be room until the cache may grow again. */
 const calmMs = 30_000;
@@ -49,10 +55,38 @@ export const full = new Refusal('memory_full', 'The process takes as much memory
   retryAfterMs: 1000,
 });
 
+/**
+ * What gives way in all workers.
+ * @param held what the first worker keeps less in
+ */
+export function makingRoom(
+  held: readonly Pick<PressureDeps, 'squeeze'>[],
+  listener: Pick<PressureDeps, 'refuseNew'>,
+  workers: Pick<Workers, 'squeeze' | 'full' | 'collect'>,
+): Pick<PressureDeps, 'squeeze' | 'refuseNew' | 'collect' | 'trim'> {
+  return {
+    squeeze(share) {
+      for (const each of held) each.squeeze(share);
+      workers.squeeze(share);
+    },
+    refuseNew(refusal) {
+      listener.refuseNew(refusal);
+      workers.full(refusal !== null);
+    },
+    collect() {
+      collectGarbage();
+      workers.collect();
+    },
+    trim: trimMemory,
+  };
+}
+
 /** Starts to watch. */
 export function startPressure(deps: PressureDeps): Pressure {
   let step = 0;
   let refusing = false;
+  /** Whether garbage was collected since requests are refused: what was in flight before has left some. */
+  let collected = false;
   /** Since when there is room, and when garbage may be collected again, monotonic ms. */
   let calmSinceMs: number | null = null;
   let collectAtMs = Number.NEGATIVE_INFINITY;
@@ -64,6 +98,7 @@ export function startPressure(deps: PressureDeps): Pressure {
   };
   const refuse = (on: boolean): void => {
     refusing = on;
+    collected = false;
     deps.refuseNew(on ? full : null);
     deps.telemetry.memory(on ? 'full' : 'eased');
   };
@@ -82,6 +117,8 @@ export function startPressure(deps: PressureDeps): Pressure {
       if (step === 1) deps.telemetry.memory('short');
     } else if (share > fullShare || refusing) {
       if (nowMs >= collectAtMs) {
+        if (collected && share <= fullShare) return refuse(false);
+        collected = refusing;
         collectAtMs = nowMs + collectEveryMs;
         deps.collect();
         deps.trim();

@@ -2,14 +2,13 @@
 import { openAdmin } from '../admin/admin.ts';
 import { mayPass, mayStay } from '../authenticate/authenticate.ts';
 import type { Log } from '../base/log.ts';
-import { collectGarbage, startTrims } from '../base/memory.ts';
+import { startTrims } from '../base/memory.ts';
 import { realWorld, type World } from '../base/world.ts';
 import type { Purge } from '../cache/purged.ts';
 import type { Config } from '../config/schema.ts';
 import { nothingBilled } from '../count/usage.ts';
 import { handle } from '../gateway/gateway.ts';
 import { type Listener, listen } from '../listen/listen.ts';
-import { trimMemory } from '../native/memory.ts';
 import { createRecord, noCourse } from '../observe/record.ts';
 import { modelNames } from '../route/route.ts';
 import { keepCache, restoreCache } from './carry.ts';
@@ -18,7 +17,7 @@ import { composeStages, openRooms } from './compose.ts';
 import { joinCrew, noCrew, systemMs } from './crew.ts';
 import { drain, release } from './drain.ts';
 import { createOthers } from './others.ts';
-import { startPressure } from './pressure.ts';
+import { makingRoom, startPressure } from './pressure.ts';
 import { adopt } from './reload.ts';
 import { shareOf } from './share.ts';
 import { viewOf } from './view.ts';
@@ -143,16 +142,7 @@ export async function startSidecar(
   const pressure = startPressure({
     clock,
     share: () => takenShare(stages.config.memory, container, process.memoryUsage.rss()),
-    squeeze(share) {
-      rooms.cache.squeeze(share);
-      open.squeeze(share);
-    },
-    refuseNew(refusal) {
-      open.refuseNew(refusal);
-      workers.full(refusal !== null);
-    },
-    collect: collectGarbage,
-    trim: trimMemory,
+    ...makingRoom([rooms.cache, open], open, workers),
     telemetry: rooms.observer,
   });
   const carried = { cache: rooms.cache, telemetry: rooms.observer, world, onHead: workers.restored };

@@ -2,11 +2,13 @@
 import { Socket } from 'node:net';
 import { parentPort } from 'node:worker_threads';
 import { mayPass, mayStay } from '../authenticate/authenticate.ts';
+import { collectGarbage } from '../base/memory.ts';
 import { realWorld, type World } from '../base/world.ts';
 import type { Config } from '../config/schema.ts';
 import { nothingBilled } from '../count/usage.ts';
 import { handle } from '../gateway/gateway.ts';
 import { type Listener, listen } from '../listen/listen.ts';
+import { trimMemory } from '../native/memory.ts';
 import { createLog, type LogSink } from '../observe/log.ts';
 import { metricsOf } from '../observe/merge.ts';
 import { createRecord, noCourse } from '../observe/record.ts';
@@ -151,8 +153,14 @@ async function obey(order: Order, worker: Worker): Promise<unknown> {
       return rooms.cache.purge(order.what, clock());
     case 'restored':
       return rooms.cache.fill({ kind: 'head', bytes: Buffer.from(order.head) }, clock(), wallClock());
+    case 'squeeze':
+      rooms.cache.squeeze(order.share);
+      return listener.squeeze(order.share);
     case 'full':
       return listener.refuseNew(order.full ? full : null);
+    case 'collect':
+      collectGarbage();
+      return trimMemory();
     case 'state':
       return stateOf(worker);
     case 'metrics':

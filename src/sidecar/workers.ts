@@ -21,8 +21,12 @@ export interface Workers {
   purge(what: Purge): Promise<void>;
   /** Tells all what a snapshot of the cache begins with. Resolves once they know it. */
   restored(head: Uint8Array): Promise<void>;
+  /** Has all let the cache and request bodies take this share of what is configured. */
+  squeeze(share: number): void;
   /** The memory is full, or there is room again. */
   full(full: boolean): void;
+  /** Has all collect their garbage. */
+  collect(): void;
   /** What each knows; one that doesn't answer is left out. */
   states(): Promise<WorkerState[]>;
   metrics(): Promise<WorkerMetrics[]>;
@@ -105,7 +109,9 @@ export const noWorkers: Workers = {
   adopt: async () => {},
   purge: async () => {},
   restored: async () => {},
+  squeeze: () => {},
   full: () => {},
+  collect: () => {},
   states: async () => [],
   metrics: async () => [],
   drain: async () => {},
@@ -124,6 +130,9 @@ export async function startWorkers(
   const members = Array.from({ length: count - 1 }, () => startMember(deps));
   const everyone = (question: Question): Promise<unknown[]> =>
     Promise.all(members.map((member) => member.ask(question)));
+  const tellAll = (order: Order): void => {
+    for (const member of members) member.tell(order);
+  };
   const looked = async <K extends keyof Answers>(kind: K): Promise<Answers[K][]> => {
     const all = members.map((member) => member.ask({ kind }, lookMs).catch(() => null));
     return (await Promise.all(all)).filter((each) => each !== null) as Answers[K][];
@@ -168,9 +177,9 @@ export async function startWorkers(
     async restored(head) {
       await everyone({ kind: 'restored', head });
     },
-    full(full) {
-      for (const member of members) member.tell({ kind: 'full', full });
-    },
+    squeeze: (share) => tellAll({ kind: 'squeeze', share }),
+    full: (full) => tellAll({ kind: 'full', full }),
+    collect: () => tellAll({ kind: 'collect' }),
     states: () => looked('state'),
     metrics: () => looked('metrics'),
     async drain(drainMs) {

@@ -55,6 +55,17 @@ test('row 24: the cache gives way first, then new requests are refused, and all 
   expect(at(0.75)).toEqual(['cache 1']);
 });
 
+test('row 24: a process that keeps 85% with all garbage collected serves again', () => {
+  const at = watch();
+  expect(at(0.95, 5)).toEqual(['cache 0.25', 'short', 'cache 0', 'collect', 'memory_full', 'full']);
+  // What was in flight has ended. Its garbage is collected, and five seconds later nothing more is to be had.
+  expect(at(0.85, 4)).toEqual(['collect']);
+  expect(at(0.85, 5)).toEqual(['accept', 'eased']);
+  expect(at(0.85, 60)).toEqual([]);
+  expect(at(0.95, 2)).toEqual(['collect', 'memory_full', 'full']);
+  expect(at(0.95, 60).filter((seen) => seen !== 'collect')).toEqual([]);
+});
+
 test('row 24: nobody is refused for garbage', () => {
   const at = watch();
   expect(at(0.99, 3)).toEqual(['cache 0.25', 'short', 'cache 0', 'collect']);

@@ -26,6 +26,19 @@ test('SIGTERM lets requests of both workers finish, and the log has all of them'
   expect(served).toHaveLength(4);
 });
 
+test('where the memory is full, garbage of all workers is collected', async () => {
+  const script = new URL('../support/worker-garbage.ts', import.meta.url).href;
+  const chain = await spawnChain(
+    openaiWire,
+    [[]],
+    { workers: 2, memory: { maxMb: 64 } },
+    {
+      NODE_OPTIONS: `--import=${script}`,
+    },
+  );
+  await chain.outputMatching(/A worker has collected its garbage/);
+});
+
 test('a worker that ends by a defect ends the process, which says why', async () => {
   const script = new URL('../support/worker-defect.ts', import.meta.url).href;
   const chain = await spawnChain(

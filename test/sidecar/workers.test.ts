@@ -1,8 +1,9 @@
 /** Two workers decide as one: limits, budgets, breakers, cache, idempotency keys and single flight are exact across them. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { metricIn } from '../support/chain.ts';
 import { type Client, meet, startPair, type Told } from '../support/crew.ts';
 import { openaiWire } from '../support/replies.ts';
+import { until } from '../support/until.ts';
 import { answers, type Call, refuses } from '../support/upstream.ts';
 
 const good = answers(openaiWire, 'Hello.');
@@ -239,3 +240,32 @@ describe('idempotency keys', () => {
 async function inFlight(pair: { metrics(): Promise<string> }, wanted: number): Promise<void> {
   while (metricIn(await pair.metrics(), 'sidegate_requests_in_flight') !== wanted);
 }
+
+test('where memory runs short, both workers keep less: cached replies and bodies', async () => {
+  const resident = vi.spyOn(process.memoryUsage, 'rss').mockReturnValue(10e6);
+  onTestFinished(() => resident.mockRestore());
+  const pair = await startPair([good, good], { cache: { enabled: true }, memory: { maxMb: 100 } });
+  const entries = async () => metricIn(await pair.metrics(), 'sidegate_cache_entries');
+  await meet(pair);
+  expect(await entries()).toBe(1);
+  resident.mockReturnValue(85e6);
+  await until(async () => (await entries()) === 0);
+  for (const client of [pair.first, pair.second]) expect((await client()).status).toBe(200);
+  expect(await entries()).toBe(0);
+
+  // Two bodies of 700 KB are more than what each worker takes at once now.
+  const four = pair.many(4);
+  const held: Call[] = [];
+  pair.upstream.answer((call) => held.push(call));
+  const refused: Told[] = [];
+  const sent = Array.from({ length: 4 }, (_, i) =>
+    four({ text: `${i} ${'word '.repeat(140_000)}` }).then((told) => {
+      if (told.status !== 200) refused.push(told);
+      return told;
+    }),
+  );
+  await until(async () => held.length + refused.length === 4);
+  expect([refused.map(({ status }) => status), workersOf(refused)]).toEqual([[503, 503], 2]);
+  for (const call of held) good(call);
+  await Promise.all(sent);
+});
