@@ -8,8 +8,9 @@ import type { Config } from './schema.ts';
 /** A limit or budget that refuses what has no price. */
 interface Strict {
   readonly what: string;
-  /** Patterns of the routes that it is for; null: all. */
+  /** Patterns of the routes and of the models asked for that it is for; null: all. */
   readonly routes: readonly string[] | null;
+  readonly models: readonly string[] | null;
 }
 
 /** Prices that begin later count as known, so the check depends on no clock. */
@@ -21,8 +22,13 @@ export function unpricedTargets(config: Config): Finding[] {
   if (strict.length === 0) return [];
   const catalog = createCatalog(config.providers, config.catalog.models, farFuture);
   return config.routes.flatMap((route, index) => {
-    const limit = strict.find(
-      ({ routes }) => routes === null || routes.some((pattern) => matchesPattern(pattern, route.model)),
+    const asked = askedAs(route.model, config.routes);
+    const limit = strict.find(({ routes, models }) =>
+      asked.some(
+        (name) =>
+          (routes === null || routes.some((pattern) => matchesPattern(pattern, name))) &&
+          (models === null || models.some((pattern) => canMeet(pattern, name))),
+      ),
     );
     if (limit === undefined) return [];
     return route.targets.flatMap(({ provider, model = route.model, serves = model }, position): Finding[] => {
@@ -38,6 +44,20 @@ export function unpricedTargets(config: Config): Finding[] {
   });
 }
 
+/** A route's name, and those of the routes that lead to it: a limit goes by what was asked for. */
+function askedAs(model: string, routes: Config['routes'], known: string[] = []): readonly string[] {
+  if (known.includes(model)) return known;
+  known.push(model);
+  for (const { model: outer, targets } of routes)
+    if (targets.some(({ route }) => route !== undefined && matchesPattern(model, route)))
+      askedAs(outer, routes, known);
+  return known;
+}
+
+/** Whether some name fits both patterns. */
+const canMeet = (one: string, other: string): boolean =>
+  matchesPattern(one, other.replace(/\*$/, '')) || matchesPattern(other, one.replace(/\*$/, ''));
+
 function strictLimits({ limits, budgets, authenticate }: Config): Strict[] {
   const ofKeys = authenticate.keys.flatMap((key) => key.limits.map((limit) => ({ ...limit, match: {} })));
   const counted = [
@@ -49,13 +69,13 @@ function strictLimits({ limits, budgets, authenticate }: Config): Strict[] {
   return counted
     .filter(({ unpriced }) => unpriced !== 'allow')
     .map(({ kind, name, match }) => {
-      const { route } = match as { readonly route?: string | readonly string[] };
-      return {
-        what: `${kind} "${name}"`,
-        routes: route === undefined ? null : typeof route === 'string' ? [route] : route,
-      };
+      const { route, model } = match as Readonly<Record<string, string | readonly string[]>>;
+      return { what: `${kind} "${name}"`, routes: listOf(route), models: listOf(model) };
     });
 }
+
+const listOf = (value: string | readonly string[] | undefined): readonly string[] | null =>
+  value === undefined ? null : typeof value === 'string' ? [value] : value;
 
 /** Of a pattern, whose models only requests name: whether no model of its provider could have a price. */
 function lacksPrice(provider: string, model: string, config: Config, catalog: Catalog): boolean {

@@ -287,11 +287,30 @@ describe('a limit in dollars', () => {
     ]);
   });
 
+  /** A route to the engine, which is also asked by way of another one. */
+  function nested(match: object): object {
+    const routes = [
+      { model: 'llama', targets: [{ provider: 'own' }] },
+      { model: 'auto-*', targets: [{ route: 'llama' }] },
+    ];
+    return on({ routes, budgets: [{ ...budget, match }] });
+  }
+
+  test.each([{ model: 'llama' }, { model: 'auto-1' }, { model: 'a*' }, { route: 'auto-*' }])(
+    'warns where a request that counts for it may come to the target: %j',
+    (match) => {
+      expect(unpriced(nested(match))).toEqual([
+        expect.stringMatching(/^routes\[0\]\.targets\[0\]: own\/llama/),
+      ]);
+    },
+  );
+
   test.each<[string, object]>([
     ['a free engine', on({}, { ...own, price: 'free' })],
     ['a budget that lets it pass', on({ budgets: [{ ...budget, unpriced: 'allow' }] })],
     ['no limit that counts dollars', on({ budgets: [], limits: [limit] })],
     ['prices', on({ catalog: { models: [{ model: '*', inputUsdPerMTok: 1, outputUsdPerMTok: 1 }] } })],
+    ['a budget for other models', nested({ model: 'gpt-*' })],
   ])('does not where there is %s', (_, config) => {
     expect(unpriced(config)).toEqual([]);
   });
