@@ -16,7 +16,7 @@ const types: ReadonlyMap<string, string> = new Map([
   ['/', 'text/html; charset=utf-8'],
   ['/style.css', 'text/css; charset=utf-8'],
   ['/icon.svg', 'image/svg+xml'],
-  ...['main', 'dom', 'format', 'plot', 'requests', 'panels', 'limits', 'play', 'data'].map(
+  ...['main', 'dom', 'format', 'plot', 'requests', 'panels', 'targets', 'limits', 'play', 'data'].map(
     (name) => [`/${name}.js`, script] as const,
   ),
 ]);

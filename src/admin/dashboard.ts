@@ -2,6 +2,7 @@
  * The dashboard on the admin port: its page, and the JSON and events the page lives on. Everything is computed when
  * somebody looks; while nobody does, it costs nothing.
  */
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../config/schema.ts';
 import type { LimitView } from '../limit/view.ts';
@@ -18,8 +19,6 @@ import { withoutSecrets } from './redact.ts';
 export interface TargetView {
   /** `provider/model`. */
   readonly label: string;
-  /** Routes it is a target of. */
-  readonly routes: readonly string[];
   readonly breaker: 'closed' | 'open' | 'half-open';
   readonly inFlight: number;
   /** Keys of its provider, and those that are cooling down for it. */
@@ -28,6 +27,13 @@ export interface TargetView {
   readonly simulated: boolean;
   /** Of a self-hosted engine: `up` or `down`; null: a hosted API. */
   readonly engine: 'up' | 'down' | null;
+}
+
+/** One route as the dashboard shows it. */
+export interface RouteView {
+  readonly model: string;
+  /** In the order of the configuration: the label of a target, or the name of another route. */
+  readonly targets: readonly ({ readonly label: string } | { readonly route: string })[];
 }
 
 /** How limits are shared by pods. */
@@ -47,6 +53,7 @@ export interface DashboardView {
   readonly recent: Recent;
   readonly spend: Pick<Spend, 'rows'>;
   targets(): TargetView[];
+  routes(): RouteView[];
   limits(max: number): LimitView[];
   ledger(): LedgerState | null;
   /** By name: what takes records besides the ledger. */
@@ -203,15 +210,20 @@ const dryOf = (token: string | null): Record<string, string> => ({
   'x-sidegate-admin': token ?? '',
 });
 
+/** Names this process: a page may find another one at the same address, whose requests have the same numbers. */
+const instance = randomUUID();
+
 /** The state that is shown besides requests. */
 const overview = (view: DashboardView) => ({
   nowMs: Date.now(),
+  instance,
   mode: view.config().mode,
   dataUrl: view.dataUrl(),
   numbers: view.numbers(),
   newest: view.recent.newest,
   recentMax: view.recent.size,
   targets: view.targets(),
+  routes: view.routes(),
   limits: view.limits(limitsMax),
   leases: view.leases(),
   spend: [...view.spend.rows()],

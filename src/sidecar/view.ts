@@ -1,5 +1,5 @@
 /** What the dashboard sees of the rooms. Read only while somebody looks. */
-import type { DashboardView, TargetView } from '../admin/dashboard.ts';
+import type { DashboardView, RouteView, TargetView } from '../admin/dashboard.ts';
 import type { Config } from '../config/schema.ts';
 import { isDown } from '../upstream/engine.ts';
 import type { Rooms } from './compose.ts';
@@ -32,10 +32,11 @@ export function viewOf(
     recent: observer.recent,
     spend: { rows: () => others.spend(observer.spend.rows()) },
     targets: () =>
-      targetsOf(rooms, around.config()).map((target) => ({
+      targetsOf(rooms).map((target) => ({
         ...target,
         inFlight: target.inFlight + sum(({ targets }) => targets[target.label] ?? 0),
       })),
+    routes: () => routesOf(around.config()),
     limits: (max) => limiter.fullest(max),
     leases: () => (leases.up === null ? null : { up: leases.up, pods: leases.pods }),
     ledger: () => followers.ledger?.state ?? null,
@@ -51,16 +52,18 @@ export function viewOf(
   };
 }
 
-/** All targets with the routes they belong to. */
-function targetsOf({ health, upstreams, world }: Rooms, config: Config): TargetView[] {
+/** All routes with their targets. */
+const routesOf = ({ routes }: Config): RouteView[] =>
+  routes.map(({ model, targets }) => ({
+    model,
+    targets: targets.map(({ provider, model: own = model, route = '' }) =>
+      provider === undefined ? { route } : { label: `${provider}/${own}` },
+    ),
+  }));
+
+/** All targets. */
+function targetsOf({ health, upstreams, world }: Rooms): TargetView[] {
   const nowMs = world.clock();
-  const routesOf = new Map<string, string[]>();
-  for (const { model, targets } of config.routes)
-    for (const target of targets) {
-      if (target.provider === undefined) continue;
-      const label = `${target.provider}/${target.model ?? model}`;
-      routesOf.set(label, [...(routesOf.get(label) ?? []), model]);
-    }
   const engines = new Map(upstreams.engines());
   return health.states('target').map(([label, state]) => {
     const name = label.slice(0, label.indexOf('/'));
@@ -73,7 +76,6 @@ function targetsOf({ health, upstreams, world }: Rooms, config: Config): TargetV
     );
     return {
       label,
-      routes: routesOf.get(label) ?? [],
       breaker: breakers[state] ?? 'closed',
       inFlight: health.inFlight(label),
       keys: credentials.length,

@@ -13,6 +13,7 @@ const view: DashboardView = {
   recent: createRecent(10),
   spend: { rows: () => [] },
   targets: () => [],
+  routes: () => [],
   limits: () => [],
   ledger: () => null,
   sinks: () => [],

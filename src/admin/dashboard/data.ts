@@ -4,13 +4,15 @@ import type { LedgerState } from '../../observe/ledger/ledger.ts';
 import type { SinkState } from '../../observe/sink-state.ts';
 import type { SpendRow } from '../../observe/spend.ts';
 import type { Story } from '../../observe/story.ts';
-import type { LeaseState, TargetView } from '../dashboard.ts';
+import type { LeaseState, RouteView, TargetView } from '../dashboard.ts';
 
-export type { LimitView, SpendRow, Story, TargetView };
+export type { LimitView, RouteView, SpendRow, Story, TargetView };
 
 /** One event. */
 export interface Overview {
   readonly nowMs: number;
+  /** Names the process. */
+  readonly instance: string;
   readonly mode: string;
   readonly dataUrl: string;
   readonly newest: number;
@@ -20,6 +22,7 @@ export interface Overview {
     Record<'inFlight' | 'cacheEntries' | 'cacheBytes' | 'batchWaiting' | 'rssBytes' | 'upSeconds', number>
   >;
   readonly targets: readonly TargetView[];
+  readonly routes: readonly RouteView[];
   readonly limits: readonly LimitView[];
   readonly leases: LeaseState | null;
   readonly spend: readonly SpendRow[];
@@ -51,8 +54,8 @@ export function follow(changed: () => void): void {
     source = new EventSource('/api/events');
     source.onmessage = ({ data }) => {
       const { requests, ...overview } = JSON.parse(data) as Overview & { requests: Story[] };
-      // After a restart of the sidecar numbers begin again.
-      if (overview.newest < (state.overview?.newest ?? 0)) state.requests = [];
+      // Another process has numbers of its own: the sidecar has restarted, or the port leads to another pod.
+      if (overview.instance !== state.overview?.instance) state.requests = [];
       const last = state.requests.at(-1)?.number ?? 0;
       const fresh = requests.filter(({ number }) => number > last);
       state.requests = [...state.requests, ...fresh].slice(-keptMax);

@@ -52,6 +52,9 @@ export function span(seconds: number): string {
   return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;
 }
 
+/** Values from the smallest to the largest. */
+export const sorted = (values: readonly number[]): number[] => values.toSorted((a, b) => a - b);
+
 /** The value below which a share of sorted values lies; NaN: there are none. */
 export function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;

@@ -2,9 +2,10 @@
 import { follow, state } from './data.ts';
 import { el } from './dom.ts';
 import { limitsView } from './limits.ts';
-import { configView, costsView, overviewView, targetsView } from './panels.ts';
+import { configView, costsView, overviewView } from './panels.ts';
 import { playView, takeToken } from './play.ts';
-import { requestList, requestStory, searchForm } from './requests.ts';
+import { firstRow, requestList, requestStory, searchForm } from './requests.ts';
+import { targetsView } from './targets.ts';
 
 /** A view. Those that live are drawn again with each event; the others once, when they are opened. */
 interface View {
@@ -58,9 +59,16 @@ function decoded(text: string): string {
   }
 }
 
+/** Whether the view could not be drawn: it is once the sidecar answers again. */
+let lacking = false;
+
 async function draw(): Promise<void> {
   const { name, view, id } = current();
-  const drawn = await view.draw(id);
+  lacking = false;
+  const drawn = await Promise.resolve(view.draw(id)).catch(() => {
+    lacking = true;
+    return el('p', { class: 'empty' }, 'The sidecar does not answer.');
+  });
   // Something else may have been opened meanwhile.
   if (current().view !== view || current().id !== id) return;
   // A redraw must not take the focus or the place in the page from who is reading.
@@ -79,7 +87,8 @@ function changed(): void {
   live.classList.toggle('on', state.connected);
   const { name, view } = current();
   // Whoever reads a plot keeps it.
-  if (view.live && content.querySelector('canvas:hover') === null) void draw();
+  if (state.connected && lacking) void draw();
+  else if (view.live && content.querySelector('canvas:hover') === null) void draw();
   else if (name === 'requests' && view !== story) {
     const list = document.querySelector('#list');
     // Rows stay where they are while somebody moves through them.
@@ -90,6 +99,9 @@ function changed(): void {
 function keys(event: KeyboardEvent): void {
   const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
   if (event.key === 'Escape' && current().view === story) location.hash = 'requests';
+  // From anywhere but the rows, which have their own, and the choices of a filter.
+  if (event.key === 'ArrowDown' && !(event.target instanceof HTMLSelectElement) && firstRow(event.target))
+    event.preventDefault();
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const name = Object.keys(views)[Number(event.key) - 1];
   if (name !== undefined) location.hash = name;

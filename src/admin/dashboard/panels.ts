@@ -1,10 +1,11 @@
-/** The views besides requests: overview, targets, limits, costs and configuration. */
-import { ask, nothingYet, type SpendRow, type Story, state, type TargetView } from './data.ts';
-import { bar, type Content, card, el, table } from './dom.ts';
-import { clock, count, ms, percent, quantile, size, span, usd } from './format.ts';
+/** Views of sums: overview, costs and configuration. */
+import { ask, nothingYet, type SpendRow, type Story, state } from './data.ts';
+import { bar, card, el, table } from './dom.ts';
+import { clock, count, ms, percent, quantile, sorted, usd } from './format.ts';
 import { limitTable } from './limits.ts';
 import { plot } from './plot.ts';
 import { outcome } from './requests.ts';
+import { routeMap } from './targets.ts';
 
 const bucketMs = 5000;
 const bucketsMax = 60;
@@ -12,7 +13,6 @@ const bucketsMax = 60;
 const bucketsMin = 12;
 const minuteMs = 60_000;
 
-const sorted = (values: readonly number[]): number[] => values.toSorted((a, b) => a - b);
 const failed = ({ status, error }: Story): boolean => status >= 400 || error !== '';
 
 /** Requests by time, since the first of them: one list for each of the last buckets. */
@@ -27,6 +27,19 @@ function buckets(nowMs: number): { times: number[]; lists: Story[][] } {
   for (const story of state.requests) lists[Math.floor(story.endedMs / bucketMs) - first]?.push(story);
   return { times, lists };
 }
+
+/**
+ * How many requests there were, of which these are the newest that the page was told of: with many a second it isn't
+ * told of all.
+ */
+const countOf = (list: readonly Story[]): number => (list.at(-1)?.number ?? 0) - (list[0]?.number ?? 1) + 1;
+
+/** Each list's sum of something a second, for all requests of its time. */
+const rateOf = (lists: readonly (readonly Story[])[], of: (story: Story) => number): number[] =>
+  lists.map((list) => {
+    const told = list.reduce((sum, story) => sum + of(story), 0);
+    return list.length === 0 ? 0 : (((told * countOf(list)) / list.length) * 1000) / bucketMs;
+  });
 
 /** Percentile of something over each list; null: there is nothing. */
 const lineOf = (lists: readonly Story[][], of: (story: Story) => number, share: number): (number | null)[] =>
@@ -78,7 +91,10 @@ export function overviewView(open: (id: string) => void): HTMLElement {
     el(
       'div',
       { class: 'tiles' },
-      tile(overview.recentMax === 0 ? '–' : count(recent.length / seconds), 'requests a second, last minute'),
+      tile(
+        overview.recentMax === 0 ? '–' : count(countOf(recent) / seconds),
+        'requests a second, last minute',
+      ),
       tile(
         recent.length === 0 ? '–' : percent(recent.filter(failed).length / recent.length),
         'failed, last minute',
@@ -116,20 +132,13 @@ export function overviewView(open: (id: string) => void): HTMLElement {
         times,
         format: count,
         series: [
-          { label: 'all', colour: 'one', values: lists.map((list) => (list.length * 1000) / bucketMs) },
+          { label: 'all', colour: 'one', values: rateOf(lists, () => 1) },
           {
             label: 'from the cache',
             colour: 'four',
-            values: lists.map(
-              (list) =>
-                (list.filter(({ cache, replayed }) => cache === 'hit' || replayed).length * 1000) / bucketMs,
-            ),
+            values: rateOf(lists, ({ cache, replayed }) => Number(cache === 'hit' || replayed)),
           },
-          {
-            label: 'failed',
-            colour: 'three',
-            values: lists.map((list) => (list.filter(failed).length * 1000) / bucketMs),
-          },
+          { label: 'failed', colour: 'three', values: rateOf(lists, (story) => Number(failed(story))) },
         ],
       }),
     ),
@@ -142,20 +151,8 @@ export function overviewView(open: (id: string) => void): HTMLElement {
         times,
         format: count,
         series: [
-          {
-            label: 'input',
-            colour: 'one',
-            values: lists.map(
-              (list) => (list.reduce((sum, { inputTokens }) => sum + inputTokens, 0) * 1000) / bucketMs,
-            ),
-          },
-          {
-            label: 'output',
-            colour: 'two',
-            values: lists.map(
-              (list) => (list.reduce((sum, { outputTokens }) => sum + outputTokens, 0) * 1000) / bucketMs,
-            ),
-          },
+          { label: 'input', colour: 'one', values: rateOf(lists, ({ inputTokens }) => inputTokens) },
+          { label: 'output', colour: 'two', values: rateOf(lists, ({ outputTokens }) => outputTokens) },
         ],
       }),
     ),
@@ -174,7 +171,7 @@ export function overviewView(open: (id: string) => void): HTMLElement {
     card('Limits and budgets', 'the fullest', 'half', limitTable(overview.limits.slice(0, 6))),
     card('Last requests', '', 'half', lastRequests(open)),
     card('Personal data and secrets', 'found in the last requests, by kind', '', kindTable()),
-    card('Targets', '', '', routeMap(overview.targets)),
+    card('Targets', '', '', routeMap(overview)),
   );
 }
 
@@ -223,19 +220,26 @@ function lastRequests(open: (id: string) => void): HTMLElement {
 
 type Sums = Omit<SpendRow, 'tenant' | 'team' | 'keyId' | 'target'>;
 
+/** Adds a row's sums to another's, which it returns. */
+function added(known: Sums, row: Sums): Sums {
+  for (const key of Object.keys(known) as (keyof Sums)[])
+    if (typeof known[key] === 'number') known[key] += row[key];
+  return known;
+}
+
 function spendTable(what: string, nameOf: (row: SpendRow) => string, max: number): HTMLElement {
   const groups = new Map<string, Sums>();
   for (const row of state.overview?.spend ?? []) {
     const name = nameOf(row);
     const known = groups.get(name);
     if (known === undefined) groups.set(name, { ...row });
-    else
-      for (const key of Object.keys(known) as (keyof Sums)[])
-        if (typeof known[key] === 'number') known[key] += row[key];
+    else added(known, row);
   }
-  const rows = [...groups]
-    .sort(([, a], [, b]) => b.costNanoUsd - a.costNanoUsd || b.requests - a.requests)
-    .slice(0, max);
+  const all = [...groups].sort(([, a], [, b]) => b.costNanoUsd - a.costNanoUsd || b.requests - a.requests);
+  const rows = all.slice(0, max);
+  const rest = all.slice(max).map(([, row]) => row);
+  const [first, ...more] = rest;
+  if (first !== undefined) rows.push([`${rest.length} more`, more.reduce(added, { ...first })]);
   if (rows.length === 0) return el('p', { class: 'empty' }, 'Nothing spent yet.');
   const most = Math.max(...rows.map(([, { costNanoUsd }]) => costNanoUsd), 1);
   const columns: readonly (readonly [string, (row: Sums) => string])[] = [
@@ -296,73 +300,6 @@ export function costsView(): HTMLElement {
       spendTable('key', ({ keyId }) => keyId, 50),
     ),
     card('Ledger', '', '', ...[note, ...behind].map((line) => el('p', { class: 'soft' }, line))),
-  );
-}
-
-const breakerKinds = { closed: 'good', open: 'bad', 'half-open': 'warn' } as const;
-
-function targetBox(target: TargetView): HTMLElement {
-  const recent = state.requests
-    .slice(-500)
-    .flatMap(({ steps }) => steps.filter((step) => step.target === target.label && step.called));
-  const firsts = sorted(recent.map(({ ttftMs }) => ttftMs).filter((value) => value >= 0));
-  const bad = recent.filter(({ outcome: end }) => end !== 'ok' && end !== 'hedge_lost').length;
-  const line = (...parts: Content[]): HTMLElement => el('div', { class: 'soft' }, ...parts);
-  return el(
-    'div',
-    { class: `target ${target.breaker}` },
-    el('b', {}, target.label),
-    ' ',
-    el('span', { class: `badge ${breakerKinds[target.breaker]}` }, `breaker ${target.breaker}`),
-    line(`first token p50 ${ms(quantile(firsts, 0.5))}, p99 ${ms(quantile(firsts, 0.99))}`),
-    line(`${count(target.inFlight)} in flight, ${bad} of the last ${recent.length} calls failed`),
-    target.keysResting === 0
-      ? null
-      : el('div', { class: 'warn' }, `${target.keysResting} of ${target.keys} keys rest`),
-    target.engine === null ? null : line(`engine ${target.engine}`),
-    target.simulated ? line('simulated: answers are invented') : null,
-  );
-}
-
-function routeMap(targets: readonly TargetView[]): HTMLElement {
-  const routes = new Map<string, TargetView[]>();
-  for (const target of targets)
-    for (const route of target.routes.length === 0 ? ['(no route)'] : target.routes)
-      routes.set(route, [...(routes.get(route) ?? []), target]);
-  if (routes.size === 0) return el('p', { class: 'empty' }, 'No routes are configured.');
-  return el(
-    'div',
-    { class: 'routes' },
-    ...[...routes].map(([route, list]) =>
-      el(
-        'div',
-        { class: 'route' },
-        el('div', {}, el('b', {}, route), ' ', el('span', { class: 'soft' }, '→')),
-        el('div', {}, ...list.map(targetBox)),
-      ),
-    ),
-  );
-}
-
-/** Targets on a map of routes, and the process. */
-export function targetsView(): HTMLElement {
-  const { overview } = state;
-  if (overview === null) return el('p', { class: 'empty' }, 'Waiting for the first figures …');
-  const { numbers } = overview;
-  return el(
-    'div',
-    { class: 'grid' },
-    card('Routes and targets', '', '', routeMap(overview.targets)),
-    card(
-      'Process',
-      '',
-      '',
-      el(
-        'p',
-        { class: 'soft' },
-        `Up for ${span(numbers.upSeconds)}, ${size(numbers.rssBytes)} of memory, ${count(numbers.cacheEntries)} cached ${numbers.cacheEntries === 1 ? 'reply' : 'replies'} in ${size(numbers.cacheBytes)}, mode ${overview.mode}, data port ${overview.dataUrl}.`,
-      ),
-    ),
   );
 }
 

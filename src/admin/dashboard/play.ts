@@ -16,9 +16,9 @@ export function takeToken(): void {
 
 /** The form and what comes back. @param open shows a request */
 export function playView(open: (id: string) => void): HTMLElement {
-  const models = [...new Set((state.overview?.targets ?? []).flatMap(({ routes }) => routes))].filter(
-    (name) => !name.includes('*'),
-  );
+  const models = (state.overview?.routes ?? [])
+    .map((route) => route.model)
+    .filter((name) => !name.includes('*'));
   const token = el('input', {
     type: 'password',
     id: 'token',

@@ -106,6 +106,14 @@ function moves(event: Event): void {
   event.preventDefault();
 }
 
+/** Moves to the first row of the list; false: there is none, or a row has the focus already. */
+export function firstRow(from: EventTarget | null): boolean {
+  const row = document.querySelector<HTMLElement>('#list tr.row button');
+  if (row === null || (from instanceof Element && from.closest('#list tr') !== null)) return false;
+  row.focus();
+  return true;
+}
+
 /** The search field and filters. */
 export function searchForm(changed: () => void, open: (id: string) => void): HTMLElement {
   const input = el('input', {
