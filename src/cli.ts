@@ -322,7 +322,7 @@ async function demo(args: string[], shell: Shell): Promise<number> {
 async function presets(_: string[], shell: Shell): Promise<number> {
   const { presets: known } = await import('./dialects/presets.ts');
   const lines = Object.entries(known).map(([name, { dialect, baseUrl, credentialEnv }]) => {
-    const columns = [name.padEnd(22), dialect.padEnd(12), (credentialEnv ?? '-').padEnd(22)];
+    const columns = [name.padEnd(22), dialect.padEnd(12), (credentialEnv ?? '-').padEnd(26)];
     return `${columns.join('')}${baseUrl ?? '(embedded)'}\n`;
   });
   shell.print(lines.join(''));

@@ -129,7 +129,7 @@ function withHeaders(
   const tags = headers['x-sidegate-tags'];
   if (user === undefined && tags === undefined) return identity;
   if (user !== undefined && (typeof user !== 'string' || !userPattern.test(user))) {
-    return invalidHeader(userHeader ?? '', '1–128 letters, digits or . _ : @ / + -');
+    return invalidHeader(userHeader ?? '', nameText);
   }
   const added =
     tags === undefined
@@ -138,10 +138,13 @@ function withHeaders(
           .split(',')
           .map((tag) => tag.trim());
   if (added.length > tagsMax || !added.every((tag) => userPattern.test(tag))) {
-    return invalidHeader('x-sidegate-tags', `at most ${tagsMax} names, separated by commas`);
+    return invalidHeader('x-sidegate-tags', `at most ${tagsMax} names of ${nameText}, separated by commas`);
   }
   return { ...identity, user: identity.user ?? user ?? null, tags: [...identity.tags, ...added] };
 }
+
+/** What `userPattern` asks for. */
+const nameText = '1–128 letters, digits or . _ : @ / + -';
 
 const invalidHeader = (name: string, want: string): Refusal =>
   new Refusal('invalid_header', `The header ${name} must be ${want}.`, { param: name });

@@ -10,11 +10,11 @@ export const isOwnKey = (key: string): boolean => key.startsWith(keyPrefix);
 
 /** The caller's credential from `Authorization`, `x-api-key`, `x-goog-api-key` or `api-key`; null: none was sent. */
 export function presentedKey(headers: IncomingHttpHeaders): string | null {
-  const sent = headers.authorization;
-  if (sent !== undefined) {
-    const isBearer = sent.slice(0, 7).toLowerCase() === 'bearer ';
-    return isBearer ? sent.slice(7).trim() : sent;
-  }
+  const sent = headers.authorization ?? '';
+  const scheme = sent.slice(0, 7).toLowerCase();
+  // An app whose variable is unset sends the scheme alone.
+  const key = scheme === 'bearer ' ? sent.slice(7).trim() : scheme === 'bearer' ? '' : sent;
+  if (key !== '') return key;
   const plain = headers['x-api-key'] ?? headers['x-goog-api-key'] ?? headers['api-key'];
   return typeof plain === 'string' && plain !== '' ? plain : null;
 }

@@ -103,9 +103,13 @@ export function explain(fault: BodyFault, length: number): Refusal {
         param: fault.field,
       });
     case 'type':
-      return new Refusal('invalid_field', `The field "${fault.field}" has the wrong type.`, {
-        param: fault.field,
-      });
+      return new Refusal(
+        'invalid_field',
+        `The field "${fault.field}" has a value of the wrong type, or one that it can't have.`,
+        {
+          param: fault.field,
+        },
+      );
     case 'utf8':
       return new Refusal('invalid_json', `The body is not valid UTF-8 at byte ${fault.offset}.`);
     case 'depth':

@@ -33,9 +33,13 @@ export function checkHead(
   const asks = method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
   if (asks && head.upgrades !== true) return notUpgraded(head);
   if (method !== endpoint.method && !(endpoint.name === 'models' && method === 'HEAD')) {
-    return new Refusal('method_not_allowed', `${method.slice(0, 16)} is not served here.`, {
-      headers: ['allow', endpoint.method],
-    });
+    return new Refusal(
+      'method_not_allowed',
+      `${method.slice(0, 16)} is not served here, but ${endpoint.method}.`,
+      {
+        headers: ['allow', endpoint.method],
+      },
+    );
   }
   if (inFlight >= config.inFlightMax) {
     return new Refusal('overloaded', `${inFlight} requests are already in flight.`, { retryAfterMs: 1000 });

@@ -144,10 +144,10 @@ function narrowed(
 /** The refusal where no provider is passed what isn't modelled. @param speaking those of the dialect */
 export function switchedOff(
   path: string,
-  { dialect }: Pick<Endpoint, 'dialect'>,
+  { dialect, method }: Pick<Endpoint, 'dialect' | 'method'>,
   speaking: readonly Provider[],
 ): Refusal {
-  const what = `${JSON.stringify(path.slice(0, 128))} is passed on only to providers with \`passthrough: true\``;
+  const what = `${method} ${JSON.stringify(path.slice(0, 128))} is passed on only to providers with \`passthrough: true\``;
   const names = speaking.slice(0, 8).map(({ name }) => name);
   const why =
     names.length === 0

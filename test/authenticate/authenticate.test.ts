@@ -74,7 +74,6 @@ describe('keys', () => {
   test('an unknown key: 401, or the anonymous tenant, since a provider may know it', () => {
     expect(refused({ authorization: 'Bearer other' })).toBe('wrong_key');
     expect(refused({ authorization: `Bearer ${sha256(secret)}` })).toBe('wrong_key');
-    expect(refused({ authorization: 'Bearer ' })).toBe('wrong_key');
     expect(refused({ authorization: `Basic ${secret}` })).toBe('wrong_key');
     expect(as({ authorization: 'Bearer other' }, open).keyId).toBeNull();
   });
@@ -93,7 +92,7 @@ describe('keys', () => {
   test('only the exact key passes', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 64 }), (guess) => {
-        fc.pre(guess.trim() !== secret && guess.trim() !== 'sk-beta');
+        fc.pre(!['', secret, 'sk-beta'].includes(guess.trim()));
         expect(refused({ authorization: `Bearer ${guess}` })).toBe('wrong_key');
       }),
     );
@@ -108,6 +107,14 @@ describe('keys', () => {
     expect(presentedKey({ 'x-api-key': 'abc' })).toBe('abc');
     expect(presentedKey({})).toBeNull();
   });
+
+  test.each(['Bearer', 'Bearer ', 'bearer', ''])(
+    'the header "Authorization: %s" of an app without its key carries none',
+    (it) => {
+      expect(refused({ authorization: it })).toBe('missing_key');
+      expect(presentedKey({ authorization: it, 'x-api-key': 'abc' })).toBe('abc');
+    },
+  );
 });
 
 describe('user and tags from headers', () => {

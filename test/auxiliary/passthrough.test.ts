@@ -17,6 +17,9 @@ describe('what is passed on', () => {
     expect(status).toBe(404);
     expect(json.error.code).toBe('passthrough_off');
     expect(json.error.message).toContain('passthrough: true');
+    // The path of a chat, which only a POST asks for.
+    const { json: chats } = await asking('GET', '/v1/chat/completions');
+    expect(chats.error.message).toMatch(/^GET "\/v1\/chat\/completions" is passed on only/);
     expect(upstream.calls).toEqual([]);
   });
 

@@ -152,4 +152,6 @@ test('item 14: the words of the banner work in a clone, where npm brings the Nod
     encoding: 'utf8',
   });
   expect(said).toContain('openai');
+  // Columns never touch.
+  for (const line of said.trim().split('\n')) expect(line.split(/\s+/)).toHaveLength(4);
 });
