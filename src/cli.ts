@@ -96,7 +96,7 @@ function explain(cause: unknown): string {
   if (!('code' in cause) || cause.code !== 'EADDRINUSE') return cause.message;
   const { port, address } = cause as { readonly port?: number; readonly address?: string };
   const where = port !== undefined && port >= 0 ? `port ${port}` : `the socket ${address}`;
-  return `${where} is already in use: stop the process that listens there, or choose another in the configuration (demo: --port).`;
+  return `${where} is already in use: stop the process that listens there, or choose another in the configuration (demo and simulate: --port).`;
 }
 
 async function run(args: string[], shell: Shell): Promise<number> {
