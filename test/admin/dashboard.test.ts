@@ -231,6 +231,11 @@ test('arrow keys lead from the search into the rows, and a view says that nothin
   await page.locator('#search').focus();
   await page.keyboard.press('ArrowDown');
   expect(await page.evaluate('document.activeElement.closest("tr.row") !== null')).toBe(true);
+  // A story begins at its top, however far down the list it was opened.
+  await page.setViewportSize({ width: 1300, height: 200 });
+  await page.locator('tr.row button').last().click();
+  await page.waitForSelector('text=Where the time went');
+  await eventually(async () => expect(await page.evaluate('scrollY')).toBe(0));
   await page.route('**/api/config', (route) => route.abort());
   await page.goto(`${sidecar.adminUrl}/#configuration`);
   await page.waitForSelector('text=The sidecar does not answer.');

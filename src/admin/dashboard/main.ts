@@ -127,7 +127,7 @@ document
     ),
   );
 takeToken();
-addEventListener('hashchange', () => void draw());
+addEventListener('hashchange', () => void draw().then(() => scrollTo(0, 0)));
 addEventListener('keydown', keys);
 follow(changed);
 void draw();
