@@ -16,6 +16,7 @@ const plainHttp = [
   'content-encoding',
   'content-length',
   'content-type',
+  'expect',
   'host',
   'origin',
   'sec-fetch-site',
