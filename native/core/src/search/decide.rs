@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 
+use crate::search::contrary::contrary;
 use crate::search::facts::Conflict;
 use crate::search::features::{FEATURES, features};
 use crate::search::model::{Effort, Model, model};
@@ -120,7 +121,8 @@ pub fn decide_exactly(cached: &Side, asked: &Side) -> Option<Decision> {
     if cached.facts.language != 0 {
         return different(Reason::Foreign);
     }
-    if turned(cached, asked) { different(Reason::Turned) } else { None }
+    let [one, other] = [cached, asked].map(|question| (question.words.as_slice(), &question.claims));
+    if turned(cached, asked) || contrary(one, other) { different(Reason::Turned) } else { None }
 }
 
 /// What the model judges a pair by.

@@ -3,8 +3,10 @@
 pub mod align;
 pub mod asks;
 pub mod bytes;
+pub mod contrary;
 pub mod cross_encoder;
 pub mod decide;
+pub mod exclusive;
 pub mod fact_words;
 pub mod facts;
 pub mod features;

@@ -57,9 +57,21 @@ pub fn turned(a: &Question, b: &Question) -> bool {
     let asks_how = |question: &Question| has(question, "how");
     are(Mood::May, Mood::Must) && !asks_how(a) && !asks_how(b)
         || are(Mood::Past, Mood::Future)
+        || asks_differ(a, b)
         || roles_swap(a, b)
         || roles_swap(b, a)
         || EXCLUSIVE.iter().any(|kinds| exclude(kinds, a, b))
+}
+
+/// Whether one asks why, when or who, and the other one of the others, or how or where.
+fn asks_differ(a: &Question, b: &Question) -> bool {
+    let asked = |question: &Question| {
+        let kinds = ["why", "when", "who", "where", "how"].iter().enumerate();
+        kinds.filter(|(_, word)| has(question, word)).fold(0u8, |all, (at, _)| all | 1 << at)
+    };
+    let (left, right) = (asked(a), asked(b));
+    // "Who do I ask" and "where do I ask" are put for one another, as are "how" and "where".
+    left & right == 0 && left != 0 && right != 0 && (left | right) & 0b11 != 0
 }
 
 /// Words of content that the other question lacks in any form; amounts and relations apart.
@@ -173,6 +185,8 @@ mod tests {
             ("When did it open?", "When will it open?"),
             ("Is it going to rain?", "Did it rain?"),
             ("Has my order shipped?", "Will my order ship?"),
+            ("Why do I restart the service?", "How do I restart the service?"),
+            ("Who is the president of Brazil?", "When is the president in Brazil?"),
             ("Can my employer fire me?", "Can I fire my employer?"),
             ("Who follows me?", "Who do I follow?"),
             ("What do I owe you?", "What do you owe me?"),
@@ -196,6 +210,7 @@ mod tests {
             ("How do I work out in the gym?", "How do I work out at the gym?"),
             ("Can I return the car dirty?", "Must the car be clean when I bring it back?"),
             ("Can I get a refund?", "Will I get a refund?"),
+            ("Where do I report a bug?", "Who do I report a bug to?"),
             ("I must not fall asleep, what can I do?", "What can I do to not fall asleep?"),
             ("I don't get what a left join is for", "Explain a left join to me"),
         ] {
