@@ -924,6 +924,7 @@ export declare namespace bodyFlag {
   export const INCLUDE_USAGE: number
   export const MODEL_ESCAPED: number
   export const PRIORITY: number
+  export const QUESTION_ALONE: number
   export const QUESTION_ESCAPED: number
   export const QUESTION_PERSONAL: number
   export const REASONING: number

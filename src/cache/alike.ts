@@ -35,6 +35,8 @@ export interface Asked {
   readonly scope: QuestionScope;
   readonly text: string;
   readonly normal: string;
+  /** Nothing else in its request tells what is to be done with its words. */
+  readonly alone: boolean;
   readonly place: Place;
   /** No reply that was asked for longer ago answers it, ms. */
   readonly maxAgeMs: number;
@@ -89,6 +91,9 @@ interface Found {
   readonly reply: StoredReply;
   readonly similarity: number;
 }
+
+/** A reply that would be served: to a question in other words, or to one of the same normal form. */
+type Served = Omit<Found, 'entry'> & Pick<NearHit, 'entry'>;
 
 /** The surest candidate, and what the small model makes of it if a closer look has to decide; null: it needs none. */
 interface Likest {
@@ -164,11 +169,25 @@ const ofNormal = ({ scope, normal }: Asked): string => `${scope}\0${normal}`;
 const isYoung = ({ askedMs }: NotedReply, maxAgeMs: number, nowMs: number): boolean =>
   nowMs - askedMs <= maxAgeMs;
 
-/** What becomes of a reply that would be served. */
-const used = ({ entry, key, reply, similarity }: Found, place: Place, use: Use): Near =>
-  use === 'serve'
-    ? { ...nothing, hit: { reply, level: 'semantic', similarity, entry } }
+/** What is stored for a question of the same normal form; null: nothing that the client takes. @param key of its request */
+function equalTo(
+  { place, maxAgeMs }: Asked,
+  key: CacheKey | null,
+  exact: ExactLevel,
+  nowMs: number,
+): Served | null {
+  const reply = key === null ? null : exact.get(place, key, nowMs);
+  if (key === null || reply === null || !isYoung(reply, maxAgeMs, nowMs)) return null;
+  return { entry: null, key, reply, similarity: 1 };
+}
+
+/** What becomes of a reply that would be served. @param found its entry is null where the normal forms are equal */
+function used({ entry, key, reply, similarity }: Served, place: Place, use: Use): Near {
+  const level = entry === null ? 'normalised' : 'semantic';
+  return use === 'serve'
+    ? { ...nothing, hit: { reply, level, similarity, entry } }
     : { ...nothing, judging: { key, place, similarity, why: use } };
+}
 
 /** A question that another pod told of. @param vector null: a provider makes none, or didn't */
 export const askedOf = (
@@ -181,6 +200,7 @@ export const askedOf = (
   scope: scopeAgain(scope),
   text,
   normal: normalForm(text),
+  alone: false,
   place,
   maxAgeMs: Number.POSITIVE_INFINITY,
   embedder,
@@ -208,7 +228,8 @@ function readAsked(
   const { text } = question;
   const scope = questionScope(key, request, question, embedder);
   const { maxAgeMs } = cacheControl(exchange);
-  return { key, scope, text, normal: normalForm(text), place, maxAgeMs, embedder, vector: null };
+  const [normal, alone] = [normalForm(text), (flags & bodyFlags.questionAlone) !== 0];
+  return { key, scope, text, normal, alone, place, maxAgeMs, embedder, vector: null };
 }
 
 /** Null: there is none, or it was made by another embedder than is asked now. */
@@ -310,13 +331,12 @@ export function createAlikeLevels(
     ask: (...of) => readAsked(config.semantic.sampled, embedder.name, ...of),
     find(asked, nowMs) {
       const { place } = asked;
-      const key = follow(place, ofNormal(asked), nowMs);
-      const reply = key === null ? null : exact.get(place, key, nowMs);
-      if (reply !== null && isYoung(reply, asked.maxAgeMs, nowMs)) {
-        return { ...nothing, hit: { reply, level: 'normalised', similarity: 1, entry: null } };
-      }
+      const equal = equalTo(asked, follow(place, ofNormal(asked), nowMs), exact, nowMs);
+      if (equal !== null && asked.alone) return used(equal, place, 'serve');
       if (place.mode === 'off') return nothing;
       if (!places.looks(place, nowMs)) return nothing;
+      // Instructions may be about courtesy, marks and capitals too, as those to translate are.
+      if (equal !== null) return used(equal, place, places.use(place, random()));
       const unsure = embedder.external ? null : likest(asked, nowMs);
       if (unsure === null && !embedder.external) return nothing;
       const use = places.use(place, random());

@@ -50,7 +50,7 @@ const semantic = z
   .strictObject({
     mode: mode.default('auto').meta({
       description:
-        "Answer questions that are worded otherwise and ask the same: `off`; `shadow`: never, only judge what would have been answered; `auto`: where judged answers prove it right; `on`: everywhere. In every mode, what differs only in spaces, courtesy at its beginning and end, or closing punctuation is answered where these can't change what is asked.",
+        "Answer questions that are worded otherwise and ask the same: `off`; `shadow`: never, only judge what would have been answered; `auto`: where judged answers prove it right; `on`: everywhere. In every mode, what differs only in spaces, courtesy at its beginning and end, or closing punctuation is answered where these can't change what is asked: where the question is all of the prompt.",
     }),
     wrongMax: z.number().min(0.0001).max(0.5).default(0.01).meta({
       description:

@@ -87,6 +87,7 @@ export const bodyFlags = {
   continued: flag.CONTINUED,
   audio: flag.AUDIO,
   questionPersonal: flag.QUESTION_PERSONAL,
+  questionAlone: flag.QUESTION_ALONE,
   code: flag.CODE,
 };
 

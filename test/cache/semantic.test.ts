@@ -88,6 +88,29 @@ describe.each(wires)('through the sidecar, $name', (wire: Wire) => {
     expect(gate.upstream.calls).toHaveLength(2);
   });
 
+  test.each([
+    ['off', 'sidegate; fwd=uri-miss'],
+    ['auto', 'sidegate; fwd=uri-miss; detail=shadow; similarity=1.000'],
+    ['on', 'sidegate; hit; detail=normalised; similarity=1.000'],
+  ] as const)(
+    'where other texts tell what to do with its words, they have to earn trust: %s',
+    async (mode, expected) => {
+      await start({ mode });
+      const told = (words: string) => {
+        const more = wire.request(words);
+        const turns = [
+          { role: 'user', content: 'Translate what I say.' },
+          { role: 'assistant', content: 'Yes.' },
+        ];
+        const messages = [...turns, ...(more.messages as object[])];
+        return status(words, { messages });
+      };
+      await told('How are you?');
+      expect(await told('How are you?')).toBe('sidegate; hit');
+      expect(await told('Hello, how are you?')).toBe(expected);
+    },
+  );
+
   test('by default it goes upstream, is judged, and is answered once judgements prove it right', async () => {
     await start({ wrongMax: 0.3, sampleShare: 0.001 });
     await gate.ask(wire, question);

@@ -332,10 +332,13 @@ export function expect(body: Buffer, endpoint: number, kinds: number, valuesMax:
     .filter((member) => prompt.includes(member.key.text))
     .flatMap((member) => strings(member.value, member.key.text))
     .filter((string) => !labels.has(string.key));
+  const bits = flags(root, endpoint);
+  const kept = ['prompt', 'cachedContent', 'cached_content'].flatMap((name) => all(root, name)).some(given);
+  const alone = asked !== undefined && texts.length === 1 && (bits & 16) === 0 && !kept;
   const head = [
     model ? moved(model.start + 1) : 0,
     model ? moved(model.end - 1) : 0,
-    flags(root, endpoint) | (personal ? 1 << 18 : 0),
+    bits | (personal ? 1 << 18 : 0) | (alone ? 1 << 20 : 0),
     most(root, endpoint) ?? 0xffff_ffff,
     limit(root, endpoint, 'n') ?? 1,
     texts.reduce((sum, { node }) => sum + Buffer.byteLength(node.text), 0),

@@ -155,6 +155,7 @@ constants!(
         CONTINUED,
         AUDIO,
         QUESTION_PERSONAL,
+        QUESTION_ALONE,
         CODE,
         TIER_SHIFT,
     }

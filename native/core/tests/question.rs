@@ -100,3 +100,39 @@ fn the_rest_is_all_but_the_question() {
 fn what_stands_nowhere_has_no_rest() {
     assert!(rest(b"abc", 2, 1).is_none() && rest(b"abc", 1, 4).is_none() && rest(b"abc", 4, 4).is_none());
 }
+
+#[test]
+fn alone_is_one_that_nothing_else_says_what_to_do_with() {
+    use Endpoint::{Chat, Generate, Messages, Responses};
+    let user = r#"{"role":"user","content":"q"}"#;
+    let format = r#"{"type":"json_schema","json_schema":{"name":"n","schema":{}}}"#;
+    for (endpoint, body, alone) in [
+        (Chat, format!(r#"{{"model":"m","user":"u","messages":[{user}]}}"#), true),
+        (Chat, format!(r#"{{"messages":[{{"role":"system","content":"s"}},{user}]}}"#), false),
+        (Chat, format!(r#"{{"messages":[{user},{{"role":"assistant","content":"a"}},{user}]}}"#), false),
+        (
+            Chat,
+            r#"{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]}"#
+                .into(),
+            false,
+        ),
+        (Chat, format!(r#"{{"response_format":{format},"messages":[{user}]}}"#), false),
+        (Messages, format!(r#"{{"messages":[{user}],"system":"s"}}"#), false),
+        (Messages, format!(r#"{{"messages":[{user}]}}"#), true),
+        (Responses, r#"{"input":"q"}"#.into(), true),
+        (Responses, r#"{"input":"q","instructions":"s"}"#.into(), false),
+        (Responses, r#"{"input":"q","prompt":{"id":"pmpt_1"}}"#.into(), false),
+        (Generate, r#"{"contents":[{"parts":[{"text":"q"}]}]}"#.into(), true),
+        (
+            Generate,
+            r#"{"contents":[{"parts":[{"text":"q"}]}],"systemInstruction":{"parts":[{"text":"s"}]}}"#.into(),
+            false,
+        ),
+        (Generate, r#"{"contents":[{"parts":[{"text":"q"}]}],"cachedContent":"cachedContents/1"}"#.into(), false),
+        (Generate, r#"{"contents":[{"parts":[{"text":"q"}]}],"cached_content":"cachedContents/1"}"#.into(), false),
+    ] {
+        let facts = facts(endpoint, &body);
+        assert!(facts.question.is_some(), "{body}");
+        assert_eq!(facts.flags & flag::QUESTION_ALONE != 0, alone, "{body}");
+    }
+}

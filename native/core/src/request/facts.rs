@@ -65,6 +65,9 @@ pub mod flag {
     pub const QUESTION_PERSONAL: u32 = 1 << 18;
     /// The provider remembers what was said before, so that the same words may be answered otherwise.
     pub const CONTINUED: u32 = 1 << 19;
+    /// Nothing else tells what is to be done with the question's words: no other text, schema, or prompt that the provider
+    /// keeps.
+    pub const QUESTION_ALONE: u32 = 1 << 20;
     pub const AUDIO: u32 = 1 << 26;
     /// Only where the request was classified.
     pub const CODE: u32 = 1 << 27;

@@ -187,6 +187,7 @@ impl<'b> Inspector<'b> {
             }
             Key::Images if self.endpoint == Endpoint::Embed => self.facts.flags |= flag::IMAGE,
             Key::Conversation => self.facts.flags |= flag::CONTINUED,
+            Key::Prompt | Key::CachedContent | Key::CachedContentSnake => self.asking.kept = true,
             Key::Background if token == Token::Bool(true) => self.facts.flags |= flag::BACKGROUND,
             Key::Temperature if token == Token::Number => self.sampled(),
             Key::InferenceGeo => {
@@ -337,9 +338,8 @@ impl<'b> Inspector<'b> {
     pub fn note_question(&mut self) {
         let Some(text) = self.asking.question else { return };
         self.facts.question = Some((text.start, text.end));
-        self.facts.flags |= if text.escaped() { flag::QUESTION_ESCAPED } else { 0 };
         let personal = self.scrubber.found_within(text.start..text.end);
-        self.facts.flags |= if personal { flag::QUESTION_PERSONAL } else { 0 };
+        self.facts.flags |= self.asking.flags(text, personal, &self.facts);
     }
 
     fn close(&mut self) {

@@ -3,6 +3,7 @@
 use crate::json::field_names::Key;
 use crate::json::walker::Text;
 use crate::request::endpoint::Endpoint;
+use crate::request::facts::{Facts, flag};
 use crate::request::place::Place;
 use crate::shared::digest::digest_of;
 
@@ -20,6 +21,8 @@ pub(crate) struct Asking {
     text: Option<Text>,
     /// The last text of the last message, if that is the user's.
     pub question: Option<Text>,
+    /// A part of the prompt is kept by the provider.
+    pub kept: bool,
 }
 
 impl Asking {
@@ -51,6 +54,20 @@ impl Asking {
     /// A message ends.
     pub fn end(&mut self) {
         self.question = self.text.filter(|_| !self.other);
+    }
+
+    /// What is to be known of the question, as bits of [`flag`]. `personal`: there is personal data in it. `facts`: of all
+    /// of the body.
+    pub fn flags(&self, question: Text, personal: bool, facts: &Facts) -> u32 {
+        let alone = facts.text_spans == 1 && facts.flags & flag::STRUCTURED == 0 && !self.kept;
+        [
+            (question.escaped(), flag::QUESTION_ESCAPED),
+            (personal, flag::QUESTION_PERSONAL),
+            (alone, flag::QUESTION_ALONE),
+        ]
+        .into_iter()
+        .map(|(is, bit)| if is { bit } else { 0 })
+        .sum()
     }
 }
 
