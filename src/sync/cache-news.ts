@@ -1,19 +1,20 @@
 /**
- * News of caches over a Redis stream: what is stored, purged or judged in one pod holds in all within a second, and a new
- * pod begins with what the stream holds. No request waits for it; without Redis each pod has its own cache, and what was
- * purged meanwhile is told once Redis is there again.
+ * News of caches over two Redis streams: what is stored, purged or judged in one pod holds in all within a second, and a new
+ * pod begins with what the streams hold. Purges have their own, so that a pod which was away for a while finds them however
+ * much was stored meanwhile. No request waits for it; without Redis each pod has its own cache, and what was purged
+ * meanwhile is told once Redis is there again.
  */
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Telemetry } from '../base/telemetry.ts';
 import type { CacheNews, CachePeers } from '../exchange/shared-cache.ts';
-import { keyOf, seal, unseal } from './cache-wire.ts';
+import { keyOf, seal, type Told, unseal } from './cache-wire.ts';
 import { schemaVersion } from './lease-call.ts';
 import { type RedisClient, redisClient } from './redis.ts';
 import type { SyncConfig } from './settings.ts';
 import { createUnsentPurges } from './unsent-purges.ts';
 
-/** Most news that the stream holds; older ones go. */
+/** Most news that a stream holds; older ones go. */
 const streamMax = 4096;
 /** Calls that Redis has not answered: beyond it nothing is sent. */
 const unansweredMax = 256;
@@ -51,7 +52,10 @@ export interface CacheSyncDeps {
 
 /** A connection's state: everything that ends with its settings. */
 interface Link {
+  /** Name of the stream. */
   readonly name: string;
+  /** Name of that of the purges. */
+  readonly purges: string;
   readonly key: Buffer;
   out: RedisClient | null;
   into: RedisClient | null;
@@ -61,10 +65,13 @@ interface Link {
 /** An entry of a stream: its id, then names and values in turn. */
 type StreamEntry = readonly [Buffer, readonly Buffer[]];
 
-/** The entries of an answer about one stream: a map by RESP3, which the client flattens, or a list of pairs by RESP2. */
-function entriesIn(answer: unknown): readonly StreamEntry[] {
-  const [first, second] = (answer ?? []) as [unknown?, unknown?];
-  return ((Array.isArray(first) ? first[1] : second) ?? []) as readonly StreamEntry[];
+/** The streams in an answer, and their entries: a map by RESP3, which the client flattens, or a list of pairs by RESP2. */
+function streamsIn(answer: unknown): (readonly [name: string, entries: readonly StreamEntry[]])[] {
+  const given = (answer ?? []) as readonly unknown[];
+  const flat = given.every(Array.isArray) ? given.flat() : given;
+  return flat.flatMap((name, at) =>
+    at % 2 === 0 ? [[String(name), flat[at + 1] as readonly StreamEntry[]] as const] : [],
+  );
 }
 
 /** Creates it, not connected yet. */
@@ -82,7 +89,8 @@ export function createCacheSync(deps: CacheSyncDeps): CacheSync {
   let again: NodeJS.Timeout | undefined;
 
   const send = async (of: Link, news: CacheNews): Promise<void> => {
-    const { out, name, key } = of;
+    const { out, key } = of;
+    const name = news.kind === 'purge' ? of.purges : of.name;
     const sealed = seal(key, news, me, wallClock());
     if (out === null || sealed === null) throw new Error('it cannot be sent');
     await out.call('XADD', name, 'MAXLEN', '~', String(streamMax), '*', 'n', sealed);
@@ -105,34 +113,40 @@ export function createCacheSync(deps: CacheSyncDeps): CacheSync {
     telling = false;
   };
 
-  const adopt = (bytes: unknown, key: Buffer): void => {
-    const told = Buffer.isBuffer(bytes) ? unseal(key, bytes) : null;
-    if (told?.from === me) return;
-    const again = told === null || heard.has(told.id) || told.atMs < knownSinceMs - delayMaxMs;
-    if (again) return telemetry.cacheNews('refused');
-    const nowMs = wallClock();
-    heard.set(told.id, nowMs);
+  /** Whether news aren't a copy of what was heard. A purge may be one: it names a moment, and does nothing twice. */
+  const isNew = ({ news, id, atMs }: Told, nowMs: number): boolean => {
+    if (news.kind === 'purge') return true;
+    if (heard.has(id) || atMs < knownSinceMs - delayMaxMs) return false;
+    heard.set(id, nowMs);
     const [oldest] = heard.size > heardMax ? heard : [];
     if (oldest !== undefined) {
       heard.delete(oldest[0]);
       knownSinceMs = oldest[1];
     }
+    return true;
+  };
+  const adopt = (bytes: unknown, key: Buffer): void => {
+    const told = Buffer.isBuffer(bytes) ? unseal(key, bytes) : null;
+    if (told?.from === me) return;
+    const nowMs = wallClock();
+    if (told === null || !isNew(told, nowMs)) return telemetry.cacheNews('refused');
     // Clocks of two pods differ a little.
     const ageMs = Math.max(0, nowMs - told.atMs);
     telemetry.cacheNews(hear(told.news, ageMs) ? 'adopted' : 'dropped');
   };
 
-  /** Reads the stream from its beginning, and then what comes, until the link is closed. */
+  /** Reads the streams from their beginning, and then what comes, until the link is closed. */
   const follow = async (of: Link, into: RedisClient): Promise<void> => {
-    let last = '0-0';
+    const last = new Map([of.purges, of.name].map((name) => [name, '0-0']));
+    const head = ['COUNT', String(readMax), 'BLOCK', String(blockMs), 'STREAMS'];
     while (!of.closed) {
       try {
-        const count = String(readMax);
-        const args = ['COUNT', count, 'BLOCK', String(blockMs), 'STREAMS', of.name, last];
-        for (const [id, [, bytes]] of entriesIn(await into.callBuffer('XREAD', ...args))) {
-          last = id.toString();
-          adopt(bytes, of.key);
-        }
+        const answer = await into.callBuffer('XREAD', ...head, ...last.keys(), ...last.values());
+        for (const [name, entries] of streamsIn(answer))
+          for (const [id, [, bytes]] of entries) {
+            last.set(name, id.toString());
+            adopt(bytes, of.key);
+          }
         // Requests come between two reads, also while a new pod reads all there is.
         await turn();
       } catch {
@@ -188,7 +202,8 @@ export function createCacheSync(deps: CacheSyncDeps): CacheSync {
       close();
       if (redis === undefined || secret === undefined) return unsent.clear();
       const name = `${prefix}:${schemaVersion}:{0}:cache`;
-      link = { name, key: keyOf(secret, name), out: null, into: null, closed: false };
+      const purges = `${name}:purges`;
+      link = { name, purges, key: keyOf(secret, name), out: null, into: null, closed: false };
       void connect({ ...sync, redis }, link).catch(() => {});
     },
     close() {

@@ -73,6 +73,24 @@ test('those that Redis refuses are told again until it takes them, with their ag
   expect(events).not.toContain('dropped');
 });
 
+test('one is heard by a pod that was away, however much was stored and judged meanwhile', async () => {
+  const { client, events, heard, pod } = await start();
+  const teller = pod('teller');
+  const told = (count: number): Promise<void> =>
+    until(() => events.filter((event) => event === 'sent').length >= count);
+  teller.tell(purgeOf({ tag: 'prices' }));
+  await told(1);
+  for (let sent = 1; sent < 6000; sent += 100) {
+    for (let i = 0; i < 100; i++) teller.tell({ kind: 'judged', tenant: 't', route: 'r', right: true });
+    await told(sent + 100);
+  }
+  const [name = ''] = await client.keys('*:cache');
+  expect(await client.xlen(name)).toBeLessThan(5000);
+  pod('reader');
+  await until(() => events.filter((event) => event === 'adopted').length >= 4096);
+  expect(heard).toEqual([purgeOf({ tag: 'prices' })]);
+});
+
 describe('those that are unsent', () => {
   test('are merged if they name the same, and the later mark counts', () => {
     const unsent = createUnsentPurges();
