@@ -22,6 +22,11 @@ export function checkResilience(draft: Draft, report: Report): void {
   const redis = draft.sync?.redis;
   if (draft.replay?.scope === 'shared' && absent(draft.sync, 'redis'))
     report.fault(['replay', 'scope'], '`shared` needs `sync.redis`, through which pods share keys');
+  else if (draft.replay?.scope === 'shared' && draft.scrub?.secret === undefined)
+    report.warn(
+      ['replay', 'scope'],
+      '`shared` needs `scrub.secret` too: without it each pod has placeholders of its own, and a request with personal data is sent again in another one',
+    );
   const fault = redis === undefined ? null : redisUrlFault(redis);
   if (fault !== null) report.fault(['sync', 'redis'], fault);
   draft.sync?.nodes?.forEach((node, index) => {

@@ -1,4 +1,4 @@
-/** Warnings about a cache that can't be what its settings say. */
+/** Warnings about a cache, and replies kept for repeats, that can't be what their settings say. */
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 
@@ -53,6 +53,7 @@ describe('a cache', () => {
   test.each([
     [{ cache }, /^cache\.secret: has no effect without `sync\.redis`/],
     [{ cache, sync }, /^cache\.secret: needs `scrub\.secret` too/],
+    [{ sync, replay: { scope: 'shared' } }, /^replay\.scope: `shared` needs `scrub\.secret` too/],
     [
       { cache: { routes: { nowhere: { semantic: 'off' } } } },
       /^cache\.routes\.nowhere: no route has this `model`/,

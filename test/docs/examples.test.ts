@@ -246,9 +246,10 @@ describe('YAML', () => {
     providers: { openai: { preset: 'openai', apiKey: 'sk-none' } },
     routes: [{ model: 'gpt-*', targets: [{ provider: 'openai' }] }],
   };
-  const keys = Object.fromEntries(
-    Object.values(presets).map(({ credentialEnv }) => [credentialEnv ?? '', 'k']),
-  );
+  const keys = {
+    ...Object.fromEntries(Object.values(presets).map(({ credentialEnv }) => [credentialEnv ?? '', 'k'])),
+    SCRUB_SECRET: 'placeholders of all pods',
+  };
 
   const authority = createAuthority();
   const { cert, key } = authority.issue('client');

@@ -23,6 +23,8 @@ const settings = (replay: Partial<Config['replay']> = {}): Config['replay'] =>
   configSchema.parse({ replay }).replay;
 
 interface Asked {
+  /** The placeholders in what leaves. */
+  readonly masked?: readonly string[];
   readonly key?: IncomingHttpHeaders['idempotency-key'];
   readonly text?: string;
   readonly identity?: Partial<Identity>;
@@ -40,11 +42,12 @@ function stage(config: Config['replay'] = settings()) {
     identity = {},
     credential,
     endpoint = 'chat',
+    masked,
   }: Asked = {}): Seen | Join | Refusal =>
     replay.claim(
       sampleExchange({ endpoint, headers: { 'idempotency-key': key, authorization: credential } }),
       sampleIdentity(identity),
-      sampleRequest({ text }),
+      sampleRequest({ text, masked: masked ? new Map(masked.map((token) => [token, 'value'])) : null }),
       time.nowMs,
     );
   return { time, replay, ask };
@@ -67,6 +70,18 @@ function joinOf(seen: Seen | Join | Refusal): Join {
 const codeOf = (seen: Seen | Join | Refusal): string => (seen instanceof Refusal ? seen.code : seen.kind);
 
 describe('claims', () => {
+  test('a repeat whose placeholders are others gets no reply that it could not restore', () => {
+    const { ask } = stage();
+    claimOf(ask({ masked: ['[EMAIL_1]', '[NAME_1]'] })).finish(sampleReply('to [EMAIL_1]'));
+    expect(storedOf(ask({ masked: ['[NAME_1]', '[EMAIL_1]'] }))?.body.toString()).toBe('to [EMAIL_1]');
+    expect(codeOf(ask({ text: 'other', masked: ['[EMAIL_1]', '[NAME_1]'] }))).toBe('idempotency_mismatch');
+    const again = claimOf(ask({ masked: ['[EMAIL_2]', '[NAME_2]'] }));
+    expect(codeOf(ask({ masked: ['[EMAIL_1]', '[NAME_1]'] }))).toBe('stored');
+    expect(codeOf(ask())).toBe('idempotency_in_flight');
+    again.finish(sampleReply('to [EMAIL_2]'));
+    expect(storedOf(ask({ masked: ['[EMAIL_2]', '[NAME_2]'] }))?.body.toString()).toBe('to [EMAIL_2]');
+  });
+
   test('without a key nothing is claimed', () => {
     const { replay } = stage();
     const seen = replay.claim(sampleExchange(), sampleIdentity(), sampleRequest(), 0);

@@ -8,9 +8,17 @@ import { metricIn } from '../support/chain.ts';
 import { ask } from '../support/client.ts';
 import { type RedisProcess, startRedis } from '../support/redis.ts';
 import { openaiWire as wire } from '../support/replies.ts';
-import { startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
+import { type ConfigInput, startTestSidecar, type TestSidecar } from '../support/sidecar.ts';
 import { until } from '../support/until.ts';
-import { answers, hangs, refuses, type Script, startUpstream, type Upstream } from '../support/upstream.ts';
+import {
+  answers,
+  echoes,
+  hangs,
+  refuses,
+  type Script,
+  startUpstream,
+  type Upstream,
+} from '../support/upstream.ts';
 
 async function redisFor(): Promise<RedisProcess> {
   const redis = await startRedis();
@@ -24,8 +32,9 @@ async function upstreamFor(script: Script): Promise<Upstream> {
   return upstream;
 }
 
-async function pod(redis: string, own: Upstream): Promise<TestSidecar> {
+async function pod(redis: string, own: Upstream, scrub: ConfigInput['scrub'] = {}): Promise<TestSidecar> {
   const sidecar = await startTestSidecar({
+    scrub,
     cache: { enabled: false },
     providers: { own: { dialect: 'openai', baseUrl: own.baseUrl } },
     routes: [{ model: 'any', targets: [{ provider: 'own' }] }],
@@ -80,6 +89,25 @@ describe('an idempotency key that pods share', () => {
     await redis.stop();
     expect((await post(b, key)).headers['idempotent-replayed']).toBe('true');
     expect(own.calls).toHaveLength(calls);
+  });
+
+  test.each([
+    ['one secret', { secret: 'placeholders of all pods' }, 1],
+    ['secrets of their own', {}, 2],
+  ])('gives each repeat its own values, where pods have %s', async (_, scrub, times) => {
+    const redis = await redisFor();
+    const own = await upstreamFor(echoes(wire, (token) => [`Written to ${token}.`]));
+    const [a, b] = [await pod(redis.url, own, scrub), await pod(redis.url, own, scrub)];
+    const text = 'Write to jane.doe@example.com';
+    for (let n = 0; ; n++) {
+      const [key, before, calls] = [`key-${n}`, await results(a, 'mine'), own.calls.length];
+      await post(a, key, text);
+      if ((await results(a, 'mine')) === before) continue;
+      const reply = await decided(b, key, text);
+      expect(reply.text).toContain('Written to jane.doe@example.com.');
+      expect(own.calls.length - calls).toBe(times);
+      break;
+    }
   });
 
   test('is refused with another body', async () => {
