@@ -281,8 +281,8 @@ export function createCache(config: CacheSettings, deps: CacheDeps): Cache {
     levels.update(current);
     adoptVerifier();
   };
-  const learn = (place: Place, right: boolean): void => {
-    const live = places.judge(place, right);
+  const learn = (place: Place, right: boolean, toldMs?: number): void => {
+    const live = places.judge(place, right, toldMs);
     if (live !== null) telemetry.cacheTrust(place.tenant, place.route, live);
   };
   /** @param forgotten the question whose reply no other one gets any more; undefined: none */
@@ -353,7 +353,7 @@ export function createCache(config: CacheSettings, deps: CacheDeps): Cache {
       }
       const place = places.of(news.tenant, news.route);
       if (news.kind === 'judged') {
-        learn(place, news.right);
+        learn(place, news.right, nowMs - ageMs);
         if (news.forgotten !== undefined) levels.forget(news.forgotten);
         return true;
       }

@@ -38,7 +38,7 @@ export function createKept(
     // What was kept grows older while no process runs.
     const shiftMs = nowMs - Math.max(0, wallMs - head.wallMs) - head.nowMs;
     restoring = { shiftMs, questions: head.embedder === embedder.name };
-    places.restore(head.places, shiftMs);
+    places.restore(head.places, shiftMs, head.nowMs + shiftMs);
   };
   return {
     *drain(nowMs, wallMs) {

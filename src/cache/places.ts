@@ -3,7 +3,16 @@ import { hash } from 'node:crypto';
 import type { CacheLevel } from '../exchange/reply.ts';
 import { type Purge, type Purged, purge, purgedBefore } from './purged.ts';
 import type { CacheSettings, SemanticMode } from './settings.ts';
-import { type Judgements, judge, noJudgements, type Trust, trustOf, type Use, useOf } from './trust.ts';
+import {
+  type Judgements,
+  judge,
+  judgeAnew,
+  noJudgements,
+  type Trust,
+  trustOf,
+  type Use,
+  useOf,
+} from './trust.ts';
 import { createWatch } from './watch.ts';
 
 /** Places kept; the one that is longest unused is forgotten. */
@@ -27,6 +36,8 @@ export interface Place {
   judgedHits: number;
   savedNanoUsd: number;
   readonly judgements: Judgements;
+  /** What was judged up to then is among them, from a snapshot, monotonic ms. */
+  judgedMs: number;
 }
 
 /** A place as reports show it. */
@@ -48,8 +59,11 @@ export interface Places {
   looks(place: Place, nowMs: number): boolean;
   /** What to do with a would-be hit of the semantic level. @param chance from 0 up to 1 */
   use(place: Place, chance: number): Use;
-  /** @returns whether the semantic level is live there from now on, if that changed; otherwise null */
-  judge(place: Place, right: boolean): boolean | null;
+  /**
+   * @param toldMs when another pod told of it, monotonic ms: one that restarted may have heard it before
+   * @returns whether the semantic level is live there from now on, if that changed; otherwise null
+   */
+  judge(place: Place, right: boolean, toldMs?: number): boolean | null;
   /** Makes entries unreachable. @param nowMs monotonic ms */
   purge(what: Purge, nowMs: number): void;
   /** So often something was purged. */
@@ -57,8 +71,8 @@ export interface Places {
   view(): PlaceView[];
   /** What is known of the places, for a snapshot. */
   kept(): KeptPlaces;
-  /** Adopts what was known: marks beside those that are here, judgements where there are none yet. @param shiftMs is added to its times */
-  restore(kept: KeptPlaces, shiftMs: number): void;
+  /** Adopts what was known: marks beside those that are here, judgements where there are none yet. @param shiftMs is added to its times @param takenMs when it was taken, monotonic ms */
+  restore(kept: KeptPlaces, shiftMs: number, takenMs: number): void;
   update(config: CacheSettings): void;
 }
 
@@ -67,6 +81,8 @@ export interface KeptPlaces {
   /** The latest mark of any purge, monotonic ms; null: none. */
   readonly latestMs: number | null;
   readonly places: readonly KeptPlace[];
+  /** See `decidingOf`. */
+  readonly deciding: string;
 }
 
 interface KeptPlace extends Pick<Place, 'tenant' | 'route' | 'hits' | 'judgedHits' | 'savedNanoUsd'> {
@@ -84,6 +100,12 @@ const caution: readonly SemanticMode[] = ['off', 'shadow', 'auto', 'on'];
 function modeAt({ tenants, routes, semantic }: CacheSettings, tenant: string, route: string): SemanticMode {
   const own = [tenants[tenant]?.semantic, routes[route]?.semantic].filter((mode) => mode !== undefined);
   return caution.find((mode) => own.includes(mode)) ?? semantic.mode;
+}
+
+/** What decides which questions ask the same: judgements tell nothing of what anything else would decide. */
+function decidingOf({ semantic: { threshold, verifier, sampled, embedder } }: CacheSettings): string {
+  const { provider, model, dimensions, shorten, version } = embedder ?? {};
+  return JSON.stringify([threshold, verifier, sampled, provider, model, dimensions, shorten, version]);
 }
 
 const isEnabled = ({ enabled, tenants, routes }: CacheSettings, tenant: string, route: string): boolean => {
@@ -114,7 +136,7 @@ export function createPlaces(first: CacheSettings): Places {
   const create = (tenant: string, route: string): Place => {
     const hits = { exact: 0, normalised: 0, semantic: 0 };
     const judgements = noJudgements();
-    const counts = { hits, judgedHits: 0, savedNanoUsd: 0, judgements };
+    const counts = { hits, judgedHits: 0, savedNanoUsd: 0, judgements, judgedMs: Number.NEGATIVE_INFINITY };
     const owner = hash('sha256', tenant, 'buffer').readUInt32LE();
     const purged = purgedBefore(othersMs);
     for (const { what, beforeMs } of named.values())
@@ -152,7 +174,8 @@ export function createPlaces(first: CacheSettings): Places {
       if (mode === 'on') return 'serve';
       return mode === 'auto' ? useOf(judgements, chance, config.semantic) : 'shadow';
     },
-    judge: ({ judgements }, right) => judge(judgements, right, config.semantic),
+    judge: ({ judgements, judgedMs }, right, toldMs = Number.POSITIVE_INFINITY) =>
+      toldMs > judgedMs ? judge(judgements, right, config.semantic) : null,
     purge(what, nowMs) {
       purges += 1;
       const beforeMs = nowMs - (what.olderThanMs ?? 0);
@@ -165,12 +188,14 @@ export function createPlaces(first: CacheSettings): Places {
     },
     kept() {
       const marks = [...named.values()].map(({ beforeMs }) => beforeMs);
-      return { latestMs: finite(Math.max(othersMs, ...marks)), places: [...places.values()].map(keptOf) };
+      const latestMs = finite(Math.max(othersMs, ...marks));
+      return { latestMs, places: [...places.values()].map(keptOf), deciding: decidingOf(config) };
     },
-    restore(kept, shiftMs) {
+    restore(kept, shiftMs, takenMs) {
       const at = (markMs: number | null): number =>
         markMs === null ? Number.NEGATIVE_INFINITY : markMs + shiftMs;
       const unknown = new Set(places.values());
+      const holds = kept.deciding === decidingOf(config);
       for (const one of kept.places) {
         const name = `${one.tenant}\0${one.route}`;
         const here = places.get(name);
@@ -181,6 +206,7 @@ export function createPlaces(first: CacheSettings): Places {
         purge(place.purged, undefined, at(one.beforeMs));
         for (const [tag, markMs] of one.tags) purge(place.purged, tag, at(markMs));
         addUse(place, one);
+        if (holds && addJudged(place, one)) place.judgedMs = takenMs;
       }
       const latestMs = at(kept.latestMs);
       for (const place of unknown) purge(place.purged, undefined, latestMs);
@@ -188,8 +214,14 @@ export function createPlaces(first: CacheSettings): Places {
     },
     view: () => [...places.values()].map((place) => viewOf(place, config)),
     update(next) {
+      const holds = decidingOf(config) === decidingOf(next);
+      const { wrongMax } = config.semantic;
       config = next;
-      for (const place of places.values()) adopt(place);
+      for (const place of places.values()) {
+        adopt(place);
+        if (!holds) Object.assign(place.judgements, noJudgements());
+        else if (wrongMax !== next.semantic.wrongMax) judgeAnew(place.judgements, next.semantic);
+      }
     },
   };
 }
@@ -197,16 +229,21 @@ export function createPlaces(first: CacheSettings): Places {
 const isNamed = (what: Purge, tenant: string, route: string): boolean =>
   (what.tenant ?? tenant) === tenant && (what.route ?? route) === route;
 
-/** Adds the use that was made of a place to its own, and adopts what was judged unless something is yet. */
-function addUse(place: Place, { hits, judgedHits, savedNanoUsd, latest, live }: KeptPlace): void {
+/** Adds the use that was made of a place to its own. */
+function addUse(place: Place, { hits, judgedHits, savedNanoUsd }: KeptPlace): void {
   place.hits.exact += hits.exact;
   place.hits.normalised += hits.normalised;
   place.hits.semantic += hits.semantic;
   place.judgedHits += judgedHits;
   place.savedNanoUsd += savedNanoUsd;
-  if (place.judgements.latest.length > 0) return;
+}
+
+/** Adopts what was judged at a place; false: something is here already. */
+function addJudged({ judgements }: Place, { latest, live }: KeptPlace): boolean {
+  if (judgements.latest.length > 0) return false;
   const judged = [...latest].map((digit) => digit === '1');
-  Object.assign(place.judgements, { latest: judged, wrong: judged.filter(Boolean).length, live });
+  Object.assign(judgements, { latest: judged, wrong: judged.filter(Boolean).length, live });
+  return true;
 }
 
 const finite = (markMs: number): number | null => (Number.isFinite(markMs) ? markMs : null);

@@ -69,6 +69,11 @@ export function judge(place: Judgements, right: boolean, { wrongMax }: TrustSett
   return place.live === live ? null : place.live;
 }
 
+/** Adopts another `wrongMax`: whether a place is live, as if it had earned its trust with it. */
+export function judgeAnew(place: Judgements, { wrongMax }: TrustSettings): void {
+  place.live = isAtMost(wrongMax, place.wrong, place.latest.length);
+}
+
 /** What is known of a place. */
 export function trustOf({ latest, wrong, live }: Judgements): Trust {
   const judged = latest.length;
