@@ -40,7 +40,13 @@ const plain = (text: string): string =>
     .replace(/[^\p{L}\p{N}]+/gu, ' ')
     .trim();
 const figures = (text: string): string => [...new Set(text.match(/\d+(?:[.,:]\d+)*/g) ?? [])].sort().join();
-const negation = /\b(?:not|no|never|none|cannot|without|unable|nor)\b|n['’]t\b/i;
+/** In the languages that the core tells apart: in French "ne" stands before a verb, and may be shortened. */
+const negation =
+  /(?<!\p{L})(?:not|no|never|none|cannot|without|unable|nor|nicht|nie|kein(?:e[mnrs]?)?|ne|pas|jamais|aucune?|nunca|tampoco|non|mai|não|nem|niet|geen|nooit)(?!\p{L})|n['’]t(?!\p{L})|(?<!\p{L})n['’](?=\p{L})/iu;
+
+/** Letters of other scripts than Latin, of whose words the vectors know nothing. */
+const otherLetters = /(?!\p{Script=Latin})[\p{L}\p{M}]/gu;
+const otherOf = (text: string): string => (text.toLowerCase().match(otherLetters) ?? []).join('');
 
 /** Code, and signs that formulas have: a minus stands before a figure, and isn't the dash of a span. */
 const exact = /`[^`]+`|[<>=+^\\≤≥≠]|(?<=^|[\s(=])[-−](?=\d)/gu;
@@ -73,13 +79,15 @@ const vectors = [new Float32Array(dimensions), new Float32Array(dimensions)] as 
 
 /**
  * Whether two answers say the same: the same figures, units, dates, code and signs, neither or both with a negation, and
- * either the same words, or none that exclude each other and vectors that lie near. When in doubt they don't.
+ * either the same words, or none that exclude each other and vectors that lie near; where the script isn't Latin, the same
+ * words. When in doubt they don't.
  */
 export function agree(one: string, other: string): boolean {
   const [a, b] = [plain(one), plain(other)];
   if (a === '' || b === '') return false;
   if (exactOf(one) !== exactOf(other)) return false;
   if (a === b) return true;
+  if (otherOf(one) !== otherOf(other)) return false;
   if (figures(one) !== figures(other) || negation.test(one) !== negation.test(other)) return false;
   if (facts.has(decide(one, other).reason) || exclude(one, other)) return false;
   const [x, y] = vectors;

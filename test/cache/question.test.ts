@@ -86,6 +86,8 @@ describe('two answers', () => {
     ['Open **Settings**, then choose "Profile".', '- Open Settings,\n- then choose Profile'],
     ['Click `Save` to keep your changes.', 'To keep your changes, just click `Save`.'],
     ['Yes, dogs are welcome in all rooms.', 'Yes, dogs are welcome in all of our rooms.'],
+    ['您可以在设置中更改密码。', '您可以在设置中更改密码'],
+    ['The π symbol is a Greek letter that you often see.', 'The π symbol is a Greek letter you often see.'],
     [
       'To cancel your subscription, go to Settings, open Billing and click Cancel. You keep access until the period ends.',
       'You can cancel your subscription in Settings: open Billing and click Cancel. Access stays until the period ends.',
@@ -112,6 +114,15 @@ describe('two answers', () => {
       `${'Some words that are the same. '.repeat(30)}It is unsafe.`,
     ],
     ['The capital of France is Paris.', 'Bananas are rich in potassium.'],
+    // In other languages.
+    ['您可以在设置中更改密码。', '您好，您可以在设置中更改密码。谢谢！'],
+    ['我的订单在哪里？', '你好，我的订单在哪里？谢谢！'],
+    ['Заказ можно вернуть.', 'Заказ нельзя вернуть.'],
+    ['يمكنك إلغاء الطلب', 'لا يمكنك إلغاء الطلب'],
+    ['주문을 취소할 수 있습니다.', '주문을 취소할 수 없습니다.'],
+    ['キャンセルできます。', 'キャンセルできません。'],
+    ['Vous pouvez annuler la commande.', 'Vous ne pouvez pas annuler la commande.'],
+    ["Vous avez annulé la commande d'hier.", "Vous n'avez pas annulé la commande d'hier."],
     ['', ''],
   ])('%j says something else than %j', (one, other) => expect(agree(one, other)).toBe(false));
 
