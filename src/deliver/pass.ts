@@ -154,6 +154,7 @@ export function passStream(
       stopped = true;
       stream.stop();
       const last = rest();
+      leaveFollowers(passage);
       // The end may say again what the stream said.
       const end = take(lengthEnd(stream, chunk, dialect, passage));
       return [...last, end, out.finish(null)].filter((events) => events.length > 0);
@@ -277,6 +278,16 @@ function collector(memory: RecordingMemory, entryMaxBytes: number): Collector {
     body: () => (full ? null : gathered.take()),
     free,
   };
+}
+
+/**
+ * Tells those that follow the stream since they came at once that it broke off: it is this request's budget that is used up,
+ * and they must not take what there is for a whole reply. Repeats of an idempotency key get what the first one gets.
+ */
+function leaveFollowers(passage: Passage): void {
+  if (passage.claim === null || passage.exchange.headers['idempotency-key'] !== undefined) return;
+  passage.claim.finish(null);
+  passage.claim = null;
 }
 
 /** Whether a budget is used up before the reply has ended. */

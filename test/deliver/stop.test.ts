@@ -4,7 +4,7 @@ import OpenAI from 'openai';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Refusal } from '../../src/base/errors.ts';
 import { type Gate, ownModel, startGate } from '../support/gate.ts';
-import { eventData, openaiWire, testModel, type Wire, wires } from '../support/replies.ts';
+import { eventData, lastError, openaiWire, testModel, type Wire, wires } from '../support/replies.ts';
 import { responsesWire } from '../support/responses-wire.ts';
 import { tokenizer } from '../support/tokenizer.ts';
 import { answers, placeholders, type Script } from '../support/upstream.ts';
@@ -87,6 +87,26 @@ describe.each(wires)('$name', (wire: Wire) => {
       usageKnown: false,
     });
     expect(await gate.sidecar.metrics()).toMatch(/sidegate_breaker_state\{target="[oa]\/test-model"\} 0/);
+  });
+
+  test('those that follow it under a budget of their own learn that it broke off', async () => {
+    budget.tokens = 20;
+    gate = await startGate([], { cache: { singleFlight: true } });
+    const first = gate.stream(wire, 'hi');
+    const call = await gate.upstream.call(0);
+    call.streamHead();
+    call.write(wire.opening + wire.text('short'));
+    const leader = await first;
+    await leader.sees('short');
+    const follower = await gate.stream(wire, 'hi');
+    expect(follower.headers['cache-status']).toMatch(/collapsed/);
+    await follower.sees('short');
+    call.write(long);
+    expect(await leader.all()).toMatch(/"(?:length|max_tokens)"/);
+    const text = await follower.all();
+    expect(text).not.toMatch(/"(?:length|max_tokens)"/);
+    expect(lastError(wire, text)?.message).toMatch(/broke off/);
+    expect((await gate.sidecar.recordWhere(({ error }) => error !== '')).error).toBe('stream_cut');
   });
 
   test('a reply within the budget, or finished before the budget was used up, is not stopped', async () => {
