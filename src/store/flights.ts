@@ -157,9 +157,9 @@ export function createFlights(deps: FlightDeps): Flights {
     finish(reply, costNanoUsd = reply?.costNanoUsd ?? null) {
       flight.recording?.end(costNanoUsd);
       flight.recording = null;
+      makeRoom();
       if (reply === null) return failed(key, flight);
       inFlight.delete(key);
-      makeRoom();
       deps.ended?.(key, reply, flight.note);
       for (const resolve of flight.waiting) resolve({ kind: 'stored', reply });
     },

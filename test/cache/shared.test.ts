@@ -60,6 +60,35 @@ describe.each(wires)('identical requests at once, $name', (wire: Wire) => {
     expect(gate.upstream.calls).toHaveLength(1);
   });
 
+  test('a large stream that breaks off leaves all of its memory to what is stored', async () => {
+    const bytesMax = 128 * 1024;
+    gate = await startGate([], { cache: { singleFlight: true, bytesMax, entryMaxBytes: bytesMax } });
+    const ask = (text: string, headers = {}) => gate.ask(wire, text, { headers });
+    const kept = ask('kept');
+    (await gate.upstream.call(0)).whole(
+      200,
+      { 'content-type': 'application/json' },
+      wire.whole('x'.repeat(60_000)),
+    );
+    await kept;
+    const first = gate.stream(wire, 'hi');
+    const call = await gate.upstream.call(1);
+    call.streamHead();
+    call.write(wire.opening + wire.text('y'.repeat(90_000)));
+    const leader = await first;
+    await leader.sees('y'.repeat(1000));
+    call.reset();
+    await leader.all().catch(() => {});
+    const alone = ask('alone', { 'cache-control': 'no-cache' });
+    (await gate.upstream.call(2)).whole(
+      200,
+      { 'content-type': 'application/json' },
+      wire.whole('x'.repeat(60_000)),
+    );
+    await alone;
+    expect((await ask('alone')).headers['cache-status']).toBe('sidegate; hit');
+  });
+
   test('when one of the others hangs up, nobody else notices', async () => {
     gate = await startGate([], { cache: { singleFlight: true } });
     const first = gate.stream(wire, 'hi');
