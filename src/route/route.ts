@@ -173,8 +173,9 @@ function endpointRoute(
 ): EndpointRoute | null {
   if (root === null) return null;
   const defaultMaxTokens = longest ?? null;
-  const version = `${versionOf(root)}${defaultMaxTokens === null ? '' : ` ≤${defaultMaxTokens}`}`;
   const drops = unsupported === 'drop';
+  const limit = defaultMaxTokens === null ? '' : ` ≤${defaultMaxTokens}`;
+  const version = `${versionOf(root)}${limit}${drops ? ' drops' : ''}`;
   const plain = (steps: Step[]): Plan => ({
     pattern,
     steps,

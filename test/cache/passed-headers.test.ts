@@ -11,9 +11,9 @@ const routes = [{ model: '*', targets: [{ provider: 'p' }] }];
 /** A sidecar before one provider, and how the cache answers a question. */
 async function start(provider: object) {
   const upstream = await startUpstream(answers(openaiWire, 'good'));
-  const configured = (more: object) => ({
+  const configured = (more: object, unsupported: 'refuse' | 'drop' = 'refuse') => ({
     providers: { p: { dialect: 'openai' as const, baseUrl: upstream.baseUrl, ...more } },
-    routes,
+    routes: routes.map((route) => ({ ...route, unsupported })),
     cache: { semantic: { mode: 'on' as const } },
   });
   const gate = await startTestSidecar(configured(provider));
@@ -27,9 +27,9 @@ async function start(provider: object) {
         'cache-status'
       ],
     );
-  const reload = (more: object) =>
+  const reload = (more: object, unsupported?: 'drop') =>
     gate.sidecar.reload(
-      configSchema.parse({ authenticate: { anonymousTenant: 'test' }, ...configured(more) }),
+      configSchema.parse({ authenticate: { anonymousTenant: 'test' }, ...configured(more, unsupported) }),
     );
   return { status, reload };
 }
@@ -59,5 +59,15 @@ test('an answer to other headers, or another version, of the configuration is no
   await reload({ headers: { 'x-base': 'two' } });
   expect(await status(other)).toMatch(/miss/);
   await reload({ headers: { 'x-base': 'two' }, apiVersion: '2' });
+  expect(await status(first)).toMatch(/miss/);
+});
+
+test('an answer of a route that left fields out is none once it refuses them', async () => {
+  const { status, reload } = await start({});
+  await reload({}, 'drop');
+  const [first = '', other = ''] = wordings;
+  expect(await status(first)).toMatch(/miss/);
+  expect(await status(other)).toMatch(/hit/);
+  await reload({});
   expect(await status(first)).toMatch(/miss/);
 });
