@@ -13,7 +13,7 @@ if not redis.REDIS_VERSION_NUM then
   return redis.error_reply('TOOOLD Redis 7.0 or later is needed')
 end
 local unpack_, pack = struct.unpack, struct.pack
-local floor, max, min, huge = math.floor, math.max, math.min, math.huge
+local floor, ceil, max, min, huge = math.floor, math.ceil, math.max, math.min, math.huge
 local pod, blob = ARGV[1], ARGV[2]
 -- Ms since the pod's last call, below 0: unknown; what the clock must show at least; how long leases last; what a pod
 -- waits between calls.
@@ -174,6 +174,7 @@ for i = 4, #KEYS do
       if grantedAt > flowed then grantedAt = flowed end
     end
     leased = leased - hold
+    local heldBefore = hold
     shares = shares - told
     local debit = max(0, used - counted)
     if charged > 0 then
@@ -250,8 +251,14 @@ for i = 4, #KEYS do
     local room = total - leased - keep
     local allowed, rest = room, 0
     local equal, grown = 1 / sharers, flowed - grantedAt
+    -- The most that the pod may hold of what counts what is in flight, where others wait: its part.
+    local most = huge
     if water < huge then
-      if kind == CONCURRENCY then cap = min(cap, reserved + max(few and largest or 0, weight * capacity - reserved))
+      if kind == CONCURRENCY then
+        most = few and floor(part) or ceil(part)
+        cap = min(cap, max(reserved + (few and largest or 0), most))
+        -- What it gives back of more than that is for whoever asks next, which it may be.
+        if few and heldBefore > keep then allowed = min(room, max(0, most - keep)) end
       elseif few then
         grown = min(grown, 2 * largest * sharers)
         grantedAt = flowed - grown
@@ -302,8 +309,10 @@ for i = 4, #KEYS do
       pod, pack(ENTRY, hold, now + leaseMs, max(used, counted), grantedAt, 0, demand, incarnation, share))
     if renews then redis.call('PEXPIRE', key, ttlMs) end
     local gone = (kind == BUCKET and capacity - level) or (kind == CONCURRENCY and leased) or spent
+    -- What is in flight beyond its part stays leased until it ends, but nothing follows it.
+    local may = (grant > 0) and hold or min(hold, most)
     out[#out + 1] =
-      pack('<ddddddddd', 0, hold, max(0, total - leased), max(0, gone), leased, frees, share, pods, born)
+      pack('<ddddddddd', 0, may, max(0, total - leased), max(0, gone), leased, frees, share, pods, born)
   end
 end
 return table.concat(out)

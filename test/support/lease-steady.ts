@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Algorithm } from '../../src/exchange/algorithm.ts';
 import { createSharedMeters } from '../../src/limit/shared.ts';
 import { leaseEntry } from '../../src/native/leases.ts';
-import { AskEntries, meter } from '../../src/native/meters.ts';
+import { AskEntries, meter, SettleEntries } from '../../src/native/meters.ts';
 import {
   adoptAnswer,
   type Births,
@@ -21,6 +21,8 @@ export interface Steady {
   readonly rate: number;
   /** Requests per second of each pod, of cost 1, spent at once. */
   readonly demand: readonly number[];
+  /** For how long each is in flight, ms, of what counts that. */
+  readonly heldMs?: number;
   readonly seconds: number;
   /** When each pod begins, s; 0 unless set. */
   readonly begins?: readonly number[];
@@ -60,9 +62,21 @@ const { tickMs } = rhythm;
 const spent = 2;
 const idle: Busy = { stallsPerSecond: 0, stallMs: 0, answerMs: 0 };
 
+const ends = new SettleEntries();
+
+/** Ends what is no longer in flight. */
+function endDue(pod: { endsMs: number[]; id: number; table: number }, nowMs: number): void {
+  ends.clear();
+  while ((pod.endsMs[0] ?? nowMs) < nowMs) {
+    pod.endsMs.shift();
+    ends.settle(pod.id, 1, 0, 0);
+  }
+  if (ends.length > 0) ends.end(pod.table, nowMs);
+}
+
 /** Runs it. Each pod ticks and looks for urgent leases as `createLeases` does. */
 export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise<Outcome> {
-  const { algorithm, capacity, rate, demand, seconds, begins = [], busy = idle } = steady;
+  const { algorithm, capacity, rate, demand, seconds, begins = [], busy = idle, heldMs = 0 } = steady;
   const sha = String(await redis.script('LOAD', timedScript()));
   const random = seeded(seed);
   const asks = new AskEntries();
@@ -95,6 +109,8 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
       /** Requests that wait for Redis, as the limit is too small to be sliced. */
       asking: 0,
       waiting: null as Waiting | null,
+      /** When those in flight end, the first one first. */
+      endsMs: [] as number[],
       calls: 0,
     };
   });
@@ -104,8 +120,9 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
 
   const admits = (pod: Pod, nowMs: number): boolean => {
     asks.clear();
-    asks.ask(pod.id, 1, spent, 1, 1e9);
+    asks.ask(pod.id, 1, heldMs === 0 ? spent : 0, 1, 1e9);
     if (asks.admit(pod.table, 0, nowMs) < 0) return false;
+    if (heldMs > 0) pod.endsMs.push(nowMs + heldMs);
     admitted[pod.i] = (admitted[pod.i] ?? 0) + 1;
     return true;
   };
@@ -176,6 +193,7 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
       }
       if (due && pod.waiting === null) await report(pod, nowMs);
       adopt(pod, nowMs);
+      endDue(pod, nowMs);
       const soFarMs = nowMs - pod.beginMs;
       while ((asked[pod.i] ?? 0) < (pod.perSecond * soFarMs) / 1000 - pod.phase) request(pod, nowMs);
       if (pod.asking > 0 && pod.waiting === null) {

@@ -36,6 +36,16 @@ const begins = [0, 0, 0, 7, 14, 21, 28, 35];
 const some = { stallsPerSecond: 2, stallMs: 200, answerMs: 100 };
 const very = { stallsPerSecond: 1.5, stallMs: 700, answerMs: 400 };
 
+// Each for a second.
+const inFlight = {
+  algorithm: algorithms.concurrency,
+  capacity: 60,
+  rate: 0,
+  heldMs: 1000,
+  demand: [80, 20, 20],
+  seconds: 60,
+};
+
 describe('at steady demand of 50 to 1', () => {
   const cases: [string, Steady, number, number, number][] = [
     ['with room', room, 500 + 60 * 230, 0.99, 0.99],
@@ -55,6 +65,8 @@ describe('at steady demand of 50 to 1', () => {
       0.5,
     ],
     ['a budget', { ...bucket, algorithm: algorithms.budget, capacity: 12_000, rate: 0 }, 12_000, 0.98, 0.98],
+    ['in flight, twice the limit', inFlight, 60 * 60, 0.9, 0.8],
+    ['in flight, twice the limit, pods joining', { ...inFlight, begins: [0, 7, 14] }, 60 * 60, 0.85, 0.8],
     // Too small to slice: each request asks.
     [
       'a small bucket',
@@ -72,4 +84,16 @@ describe('at steady demand of 50 to 1', () => {
     expect(share.least, text).toBeGreaterThanOrEqual(least);
     expect(outcome.calls, text).toBeLessThanOrEqual(2);
   });
+});
+
+test('what is in flight of a limit too small to slice is nobody’s for ever', async () => {
+  const demand = [100, 20, 20];
+  const few = { ...inFlight, capacity: 8, demand, begins: [0, 7, 14] };
+  const { admitted, calls } = await runSteady(redis(), few);
+  const perSecond = admitted.map((count, i) => count / (few.seconds - (few.begins[i] ?? 0)));
+  const text = JSON.stringify({ perSecond, calls });
+  expect(Math.min(...perSecond), text).toBeGreaterThan(1);
+  expect(sum(perSecond), text).toBeGreaterThan(6);
+  // Those that are refused don't ask with each request.
+  expect(calls, text).toBeLessThan(15);
 });

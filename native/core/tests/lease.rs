@@ -3,8 +3,15 @@ use sidegate_core::limits::decision::Decision;
 use sidegate_core::limits::lease::Lease;
 use sidegate_core::limits::terms::{Grant, Terms};
 
-const TERMS: Terms =
-    Terms { capacity: 100.0, supply: 10.0, share: 0.5, fair: 50.0, advance: 5.0, paced: false };
+const TERMS: Terms = Terms {
+    capacity: 100.0,
+    supply: 10.0,
+    share: 0.5,
+    fair: 50.0,
+    advance: 5.0,
+    paced: false,
+    in_flight: false,
+};
 
 fn granted(lease: &mut Lease, hold: f64, now_ms: f64) {
     let report = lease.report(0.0, 2000.0, now_ms);
@@ -131,4 +138,46 @@ fn no_more_is_left_than_the_limit_has() {
     spend(&mut lease, 2.0, 0.0);
     lease.take(1.0, true, 0.0);
     assert_eq!(lease.left(0.0), 97.0);
+}
+
+#[test]
+fn what_nobody_knows_when_it_is_free_is_not_asked_for_with_each_request() {
+    for (in_flight, pause_ms) in [(false, 1000.0), (true, 100.0)] {
+        let mut lease = Lease::new(Terms { in_flight, ..TERMS }, 0.0);
+        assert!(matches!(lease.ask(20.0, None, 900.0), Decision::Wait(_)));
+        refused(&mut lease, 20.0, 0.0, 1000.0);
+        assert!(!lease.asks(20.0, 999.0 + pause_ms));
+        assert!(lease.asks(20.0, 1000.0 + pause_ms));
+        // Less may fit.
+        assert!(lease.asks(19.0, 1001.0));
+    }
+}
+
+#[test]
+fn of_several_that_were_refused_together_each_counts() {
+    let mut lease = Lease::new(TERMS, 0.0);
+    lease.asked(20.0, 900.0);
+    refused(&mut lease, 60.0, 0.0, 1000.0);
+    assert!(!lease.asks(20.0, 1001.0));
+}
+
+#[test]
+fn what_is_in_flight_is_wanted_as_long_as_it_lasts() {
+    let mut lease = Lease::new(Terms { in_flight: true, supply: 0.0, ..TERMS }, 0.0);
+    granted(&mut lease, 10.0, 0.0);
+    for second in 1_u32..=20 {
+        let now_ms = f64::from(second) * 1000.0;
+        for _ in 0..10 {
+            lease.asked(1.0, now_ms);
+            lease.take(1.0, true, now_ms);
+        }
+        assert_eq!(lease.report(0.0, 2000.0, now_ms).demand, 10.0);
+        for _ in 0..10 {
+            lease.settle(1.0, 0.0);
+        }
+    }
+    for _ in 0..5 {
+        assert!(matches!(lease.ask(1.0, None, 20_500.0), Decision::Wait(_)));
+    }
+    assert!(lease.report(0.0, 2000.0, 21_000.0).demand > 2.0);
 }

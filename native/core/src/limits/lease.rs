@@ -19,6 +19,8 @@ const AGE: f64 = 0.75;
 const SOON_MS: f64 = 100.0;
 /// Redis is not asked again for what it just refused, until it is free or for this long: others may give some back.
 const REFUSED_MS: f64 = 1000.0;
+/// The same where that only depends on when requests in flight end.
+const REFUSED_IN_FLIGHT_MS: f64 = 100.0;
 
 /// A pod's lease of one limit.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +48,9 @@ pub struct Lease {
     pub urgent: bool,
     /// The last grant was less than wanted: asking again soon is of no use.
     dry: bool,
-    /// Redis refused what it was asked for, and asking before this is of no use; 0: it did not.
+    /// Redis refused `refused_cost`, and asking for as much before this is of no use; 0: it did not.
     refused_until_ms: f64,
+    refused_cost: f64,
 }
 
 impl Lease {
@@ -74,6 +77,7 @@ impl Lease {
             urgent: false,
             dry: false,
             refused_until_ms: 0.0,
+            refused_cost: 0.0,
         }
     }
 
@@ -121,7 +125,7 @@ impl Lease {
         // Where it is too small to slice, each request asks.
         let sliced = self.sliced(cost);
         self.urgent |= sliced && !self.dry;
-        if !sliced && self.refused_until_ms > now_ms && self.frees_ms > now_ms {
+        if !sliced && self.was_refused(cost, now_ms) && self.frees_ms > now_ms {
             return wait(self.frees_ms - now_ms);
         }
         let missing = cost - credit.max(0.0) - self.pool.max(0.0);
@@ -219,7 +223,12 @@ impl Lease {
 
     /// Whether Redis is to be asked for a cost: the limit is not sliced, and may have it.
     pub fn asks(&self, cost: f64, now_ms: f64) -> bool {
-        !self.terms.paced && !self.sliced(cost) && self.refused_until_ms <= now_ms
+        !self.terms.paced && !self.sliced(cost) && !self.was_refused(cost, now_ms)
+    }
+
+    /// Whether Redis refused as much a moment ago: what is less may fit.
+    fn was_refused(&self, cost: f64, now_ms: f64) -> bool {
+        self.refused_until_ms > now_ms && cost >= self.refused_cost
     }
 
     /// What could be admitted now, by this pod or any other. An advance is a part of what is left, not more.
@@ -288,7 +297,8 @@ impl Lease {
         let demand = &self.demand;
         let idle = now_ms - demand.asked_ms > IDLE_MS || self.terms.paced;
         let measured = demand.measured.max(f64::MIN_POSITIVE);
-        let ahead = (demand.taken_rate + demand.refused_rate) / measured * horizon_ms / 1000.0;
+        let lasting = |rate: f64| rate / measured * horizon_ms / 1000.0;
+        let ahead = lasting(demand.taken_rate + demand.refused_rate);
         let spare = if ask > 0.0 {
             ask
         } else if idle || horizon_ms <= 0.0 || !self.sliceable(demand.largest) {
@@ -313,7 +323,11 @@ impl Lease {
             reserved: self.reserved,
             keep: if self.terms.paced { 0.0 } else { keep },
             want: if self.terms.paced { 0.0 } else { self.reserved + spare },
-            demand: (demand.used_rate + demand.refused_rate * demand.used_part) / measured,
+            demand: if self.terms.in_flight {
+                self.reserved + lasting(demand.refused_rate)
+            } else {
+                (demand.used_rate + demand.refused_rate * demand.used_part) / measured
+            },
             largest: demand.largest,
             known: self.shared_used - decayed,
             outage: self.alone.map_or(0.0, |before| (self.used - before).max(0.0)),
@@ -339,7 +353,11 @@ impl Lease {
         self.terms.advance = grant.advance;
         self.dry = grant.pool < wanted - grant.hold;
         if wanted > grant.hold {
-            self.refused_until_ms = grant.frees_ms.min(now_ms + REFUSED_MS);
+            let pause_ms = if self.terms.in_flight { REFUSED_IN_FLIGHT_MS } else { REFUSED_MS };
+            let frees_ms = if grant.frees_ms > 0.0 { grant.frees_ms } else { f64::INFINITY };
+            self.refused_until_ms = frees_ms.min(now_ms + pause_ms);
+            // Several may have asked together.
+            self.refused_cost = (wanted - grant.hold).min(self.demand.largest);
         }
         self.alone = None;
         self.detached = false;

@@ -44,8 +44,8 @@ impl Meter {
         let Settings { capacity, rate, .. } = self.settings;
         self.kind.set(capacity * checked_share(share)?, rate * share, now_ms)?;
         let supply = self.kind.supply(self.settings);
-        let paced = self.kind.paced();
-        let terms = Terms { capacity, supply, share, fair: capacity * equal, advance, paced };
+        let (paced, in_flight) = (self.kind.paced(), self.kind.in_flight());
+        let terms = Terms { capacity, supply, share, fair: capacity * equal, advance, paced, in_flight };
         self.lease = Some(Box::new(Lease::new(terms, now_ms)));
         Ok(())
     }

@@ -15,6 +15,8 @@ pub struct Terms {
     pub advance: f64,
     /// Whether it is decided at the pod's share without a lease: leaky buckets.
     pub paced: bool,
+    /// Whether it counts what is in flight, so that nothing is used up.
+    pub in_flight: bool,
 }
 
 /// What a pod tells Redis of a limit. Sums count from the lease's beginning, so that a report that is lost, or
@@ -33,7 +35,8 @@ pub struct Report {
     pub keep: f64,
     /// What it would like to hold.
     pub want: f64,
-    /// Used per second, and what would be used by requests that were refused.
+    /// Used per second, and what would be used by requests that were refused; of what counts what is in flight, that
+    /// and what was refused in the time a lease should last.
     pub demand: f64,
     /// The largest cost asked for lately.
     pub largest: f64,
