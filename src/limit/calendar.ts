@@ -9,6 +9,8 @@ export interface Calendar {
   leftMs(nowMs: number): number;
   /** When it ends, Unix ms. */
   readonly endsAt: number;
+  /** No window is longer, ms. */
+  readonly longestMs: number;
   /**
    * Continues a window that had begun before a restart, even one that the time of day has not reached. One of another
    * kind or time zone, as of a budget whose window was changed, is none of these.
@@ -66,6 +68,7 @@ export function createCalendar(kind: WindowName, timeZone: string, wallClock: ()
     get endsAt() {
       return endsAt;
     },
+    longestMs: longestMs[kind],
     resume(earlier, nowMs) {
       current(nowMs);
       if (earlier <= window || !isOurs(earlier)) return;
@@ -110,6 +113,13 @@ export function createZone(timeZone: string): Zone {
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 const minuteMs = 60_000;
+/** Daylight saving time makes windows longer. */
+const longestMs: Readonly<Record<WindowName, number>> = {
+  hour: 2 * hourMs,
+  day: dayMs + 2 * hourMs,
+  week: 7 * dayMs + 2 * hourMs,
+  month: 31 * dayMs + 2 * hourMs,
+};
 /** More than any time zone's offset from UTC, daylight saving time included. */
 const offsetMaxMs = 16 * hourMs;
 

@@ -18,7 +18,7 @@ import { freePermit, HeldPermit, type Permit, type PermitDeps } from './permit.t
 import { report } from './report.ts';
 import type { LimitsConfig, Matter, Rule } from './rule.ts';
 import { createScopes, type Opened, type Scope, type SpentRow, scopesMax } from './scopes.ts';
-import { createSharedMeters } from './shared.ts';
+import { createSharedMeters, type SharedMeters } from './shared.ts';
 import {
   type BudgetGauge,
   budgetGauges,
@@ -121,7 +121,7 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
       const refused = refuseUncounted(applied, first.label, telemetry);
       if (refused !== null) return refused;
     }
-    fill(entries, applied, bounds, asking, shared.askFlags, nowMs);
+    fill(entries, applied, bounds, asking, shared, nowMs);
     const waitMs = entries.admit(table, Math.max(0, deadlineMs - nowMs), nowMs);
     if (Number.isNaN(waitMs)) return null;
     if (waitMs < 0) {
@@ -194,7 +194,8 @@ export function createLimiter(first: LimitsConfig, deps: LimiterDeps): Limiter {
     table,
     clock,
     boundsAt,
-    askFlags: () => shared.askFlags,
+    askFlags: (id, rule, cost, nowMs) =>
+      rule.observed ? shared.observedFlags(id, rule, cost, nowMs) : shared.askFlags,
     uncounted: (applied, label) => refuseUncounted(applied, label, telemetry),
     refuse,
     lift: (refusal, again) => (liftable.has(refusal) ? lift(refusal, again) : null),
@@ -230,24 +231,27 @@ function trafficOf({ request, priority }: Asking): Traffic {
   return request.stream ? 'streaming' : 'plain';
 }
 
-/** Writes the entry of each meter. @param askFlags of all */
+/** Writes the entry of each meter. */
 function fill(
   entries: AskEntries,
   { rules: { rules }, ids }: Applied,
   bounds: Bounds,
   { continues }: Asking,
-  askFlags: number,
+  shared: SharedMeters,
   nowMs: number,
 ): void {
+  const { askFlags } = shared;
   entries.clear();
   for (let i = 0; i < rules.length; i++) {
     const rule = rules[i] as Rule;
     const { calendar } = rule;
-    const own = (rule.observed ? meterAsk.observed : 0) | (isSpentAtOnce(rule) ? meterAsk.spent : 0);
+    const id = ids[i] as number;
     const window = calendar === null ? 0 : calendar.window(nowMs);
     const leftMs = calendar === null ? 0 : calendar.leftMs(nowMs);
     const cost = continues === true && isSpentAtOnce(rule) ? 0 : reserveOf(rule, bounds);
-    entries.ask(ids[i] as number, cost, own | askFlags, window, leftMs);
+    const spent = isSpentAtOnce(rule) ? meterAsk.spent : 0;
+    const flags = rule.observed ? shared.observedFlags(id, rule, cost, nowMs) : askFlags;
+    entries.ask(id, cost, spent | flags, window, leftMs);
   }
 }
 

@@ -49,8 +49,8 @@ export interface PermitDeps {
   readonly clock: () => number;
   /** Upper bounds of a request at a target. */
   boundsAt(facts: ModelFacts, applied: Applied, asking: Asking): Bounds;
-  /** Flags of `meterAsk` that each entry has. */
-  askFlags(): number;
+  /** Flags of `meterAsk` for a cost, of the rule and of how it is decided. */
+  askFlags(id: number, rule: Rule, cost: number, nowMs: number): number;
   /** The refusal of a target whose cost in dollars nobody knows; null: that is allowed. */
   uncounted(applied: Applied, label: string): Refusal | null;
   /** The refusal by an entry of `entries`. @param number the entry's, from 0 */
@@ -84,8 +84,7 @@ const ends = new SettleEntries();
  * What is reserved later than the request's own entries is told to nobody but by a refusal, and belongs to the window that
  * the request was admitted in.
  */
-const flagsOf = ({ observed }: Rule): number =>
-  meterAsk.quiet | meterAsk.held | (observed ? meterAsk.observed : 0);
+const laterFlags = meterAsk.quiet | meterAsk.held;
 
 /** The permit of a request that limits apply to. */
 export class HeldPermit implements Permit {
@@ -161,7 +160,7 @@ export class HeldPermit implements Permit {
       const [id = 0, reserved = 0, window = 0] = this.#holds.slice(i * holdSize);
       const more = reserveOf(rule, bounds) - reserved;
       if (id === 0 || more <= 0 || !growsWithReply(rule)) return;
-      const flags = flagsOf(rule) | this.#deps.askFlags();
+      const flags = laterFlags | this.#deps.askFlags(id, rule, more, nowMs);
       asks.ask(id, more, flags, window, rule.calendar?.leftMs(nowMs) ?? 1);
       raised.push(i);
     });
@@ -245,14 +244,16 @@ export class HeldPermit implements Permit {
       this.#paidTokens = Number.POSITIVE_INFINITY;
       return null;
     }
+    const nowMs = clock();
     const costs = extended.map((i) => this.#extensionOf(rules.held[i] as Rule));
     asks.clear();
     extended.forEach((i, n) => {
       const [id = 0, , window = 0] = this.#holds.slice(i * holdSize);
-      const flags = flagsOf(rules.held[i] as Rule) | this.#deps.askFlags();
-      asks.ask(id, costs[n] ?? 0, flags, window, 1);
+      const cost = costs[n] ?? 0;
+      const flags = laterFlags | this.#deps.askFlags(id, rules.held[i] as Rule, cost, nowMs);
+      asks.ask(id, cost, flags, window, 1);
     });
-    const answer = asks.admit(table, Number.MAX_VALUE, clock());
+    const answer = asks.admit(table, Number.MAX_VALUE, nowMs);
     if (answer < 0) {
       const number = -answer - 1;
       const scope = scopes[rules.heldAt[extended[number] ?? 0] ?? 0] as Scope;

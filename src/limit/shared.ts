@@ -28,10 +28,14 @@ export interface SharedMeters extends LeaseBook {
   byShare<T>(decide: () => T): T;
   /** Flags of `meterAsk` that each entry has: those of `byShare`, while that decides. */
   readonly askFlags: number;
+  /**
+   * Flags of a limit that is only observed. Nobody waits for it, so the share decides where Redis would have to be asked.
+   */
+  observedFlags(id: number, rule: Pick<Rule, 'shared'>, cost: number, nowMs: number): number;
 }
 
 /** Longest time a meter is remembered in Redis, and shortest. */
-const ttlMaxMs = 62 * 86_400_000;
+const ttlMaxMs = 64 * 86_400_000;
 const ttlMinMs = 600_000;
 
 /**
@@ -44,6 +48,8 @@ export function createSharedMeters(table: number, podsExpected: number, leads = 
   const seen = new Float64Array(leaseEntry.view);
   let pods: number | null = null;
   let askFlags = 0;
+  const asks = (id: number, cost: number, nowMs: number): boolean =>
+    askFlags === 0 && lease.asks(table, id, cost, nowMs);
   if (leads) lease.alone(table, true);
   return {
     open(scope, nowMs) {
@@ -57,7 +63,7 @@ export function createSharedMeters(table: number, podsExpected: number, leads = 
     keep: (scope) => void scopes.set(scope.id, { scope, window: Number.NaN, meter: null }),
     spent: (id, nowMs) => (lease.view(table, id, seen, nowMs) ? (seen[0] ?? 0) : 0),
     closed: (id) => void scopes.delete(id),
-    asks: (id, cost, nowMs) => askFlags === 0 && lease.asks(table, id, cost, nowMs),
+    asks,
     byShare(decide) {
       askFlags = meterAsk.alone;
       try {
@@ -69,6 +75,8 @@ export function createSharedMeters(table: number, podsExpected: number, leads = 
     get askFlags() {
       return askFlags;
     },
+    observedFlags: (id, { shared }, cost, nowMs) =>
+      meterAsk.observed | (shared && asks(id, cost, nowMs) ? meterAsk.alone : askFlags),
     report: (entries, horizonMs, nowMs) => lease.report(table, entries, horizonMs, nowMs),
     reportOne: (id, cost, entry, horizonMs, nowMs) =>
       lease.reportOne(table, id, cost, entry, horizonMs, nowMs),
@@ -108,7 +116,9 @@ function meterOf({ rule, place }: Scope, window: number): SharedMeter {
     .digest('base64url')
     .slice(0, 22);
   const inWindow = calendar === null ? '' : `:${window}`;
-  const fullMs = (secondsFor(algorithm, capacity, rate) ?? 0) * 1000;
-  const ttlMs = calendar === null ? Math.min(ttlMaxMs, Math.max(ttlMinMs, 2 * fullMs)) : ttlMaxMs;
+  // A key that is asked for is renewed when half of its time is over: a budget's lasts until its window ends, and not for
+  // months, as each window has a key of its own.
+  const fullMs = calendar?.longestMs ?? (secondsFor(algorithm, capacity, rate) ?? 0) * 1000;
+  const ttlMs = Math.min(ttlMaxMs, Math.max(ttlMinMs, 2 * fullMs));
   return { name: `${name}:${digest}${inWindow}`, algorithm: algorithm.meter, capacity, rate, ttlMs };
 }
