@@ -101,7 +101,8 @@ export function coolDownForbidden(credential: Credential, { label }: Target, now
 }
 
 /**
- * Starts a credential's cooldown at one target after a 429; returns its length in ms.
+ * Starts a credential's cooldown at one target after a 429; returns what is left of it in ms. It is never shortened: calls
+ * in flight together may be told different times, or none.
  * @param askedMs how long the provider asks to wait; null: it doesn't say
  */
 export function coolDownLimited(
@@ -115,8 +116,7 @@ export function coolDownLimited(
     cooldownMaxMs,
     askedMs ?? (kind === 'quota' ? quotaCooldownMs : limitedCooldownMs),
   );
-  remember(credential.limitedUntilMs, label, nowMs + cooldownMs);
-  return cooldownMs;
+  return remember(credential.limitedUntilMs, label, nowMs + cooldownMs) - nowMs;
 }
 
 /** Notes a peer's report that a credential is rate-limited at a target until `untilMs`, monotonic ms. */
@@ -128,9 +128,11 @@ export function hintLimited(provider: Provider, digest: string, label: string, u
 /** Most targets whose cooldowns a credential keeps: apps name the models of patterns. */
 const labelsMax = 1000;
 
-/** Sets a target's time; beyond `labelsMax` targets, the one set longest ago is forgotten. */
-function remember(times: Map<string, number>, label: string, untilMs: number): void {
+/** Sets a target's time, if it is later; beyond `labelsMax` targets, the one set longest ago is forgotten. Gives its time. */
+function remember(times: Map<string, number>, label: string, untilMs: number): number {
+  const latestMs = Math.max(untilMs, times.get(label) ?? 0);
   times.delete(label);
   if (times.size >= labelsMax) times.delete(times.keys().next().value ?? '');
-  times.set(label, untilMs);
+  times.set(label, latestMs);
+  return latestMs;
 }
