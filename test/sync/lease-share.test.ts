@@ -97,3 +97,15 @@ test('what is in flight of a limit too small to slice is nobody’s for ever', a
   // Those that are refused don't ask with each request.
   expect(calls, text).toBeLessThan(15);
 });
+
+test.each([
+  ['a bucket', { ...bucket, capacity: 200, rate: 2, seconds: 300 }, 200 + 300 * 2],
+  ['a window', { ...bucket, algorithm: algorithms.sliding_window, capacity: 300, rate: 60_000 }, 300],
+])('pods that ask seldom keep to the limit, too: %s', async (_, steady, limit) => {
+  const { admitted, asked } = await runSteady(redis(), { ...steady, demand: Array(40).fill(0.2) });
+  const text = JSON.stringify({ admitted, asked });
+  expect(sum(asked), text).toBeGreaterThan(1.5 * limit);
+  // One for each pod may pass before it is told that nothing is left.
+  expect(sum(admitted), text).toBeLessThanOrEqual(limit + 40);
+  expect(sum(admitted), text).toBeGreaterThanOrEqual(0.95 * limit);
+});

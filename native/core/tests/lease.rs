@@ -181,3 +181,29 @@ fn what_is_in_flight_is_wanted_as_long_as_it_lasts() {
     }
     assert!(lease.report(0.0, 2000.0, 21_000.0).demand > 2.0);
 }
+
+#[test]
+fn who_was_told_that_nothing_is_left_counts_on_its_own_part_of_what_comes_back() {
+    // Four pods: a part of what comes back is 2.5 a second.
+    let mut lease = Lease::new(Terms { fair: 25.0, ..TERMS }, 0.0);
+    lease.asked(1.0, 0.0);
+    let report = lease.report(0.0, 2000.0, 5000.0);
+    let grant = Grant {
+        window: 0.0,
+        used: report.used,
+        hold: 0.0,
+        until_ms: 8000.0,
+        pool: 0.0,
+        shared_used: 100.0,
+        leased: 0.0,
+        frees_ms: 0.0,
+        share: 0.25,
+        fair: 25.0,
+        advance: 2.5,
+    };
+    lease.grant(grant, report.want, 5000.0);
+    assert_eq!(report.want, 0.0);
+    assert!(matches!(lease.ask(1.0, None, 5700.0), Decision::Wait(_)));
+    assert!(lease.urgent);
+    assert_eq!(lease.ask(1.0, None, 5800.0), Decision::Go(0.0));
+}

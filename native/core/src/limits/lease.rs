@@ -17,6 +17,8 @@ const UNUSED: f64 = 0.75;
 const AGE: f64 = 0.75;
 /// Where the limit has room, the next grant should be here by then.
 const SOON_MS: f64 = 100.0;
+/// Part of what comes back to a pod's equal part that it may count on without a lease.
+const UNTOLD: f64 = 0.5;
 /// Redis is not asked again for what it just refused, until it is free or for this long: others may give some back.
 const REFUSED_MS: f64 = 1000.0;
 /// The same where that only depends on when requests in flight end.
@@ -199,9 +201,11 @@ impl Lease {
         if self.sliceable(self.demand.largest) { self.terms.advance.min(self.expected(now_ms)) } else { 0.0 }
     }
 
-    /// What was left when Redis last said so, and what has come back since.
+    /// What was left when Redis last said so, and half of an equal part of what has come back since: others may have
+    /// used the rest, and all pods that ask seldom must not admit more than comes back.
     fn expected(&self, now_ms: f64) -> f64 {
-        self.pool.max(0.0) + self.terms.supply * (now_ms - self.told_ms).max(0.0) / 1000.0
+        let Terms { capacity, supply, fair, .. } = self.terms;
+        self.pool.max(0.0) + UNTOLD * fair / capacity * supply * (now_ms - self.told_ms).max(0.0) / 1000.0
     }
 
     /// What one request may take though no grant for it is here yet: where nothing else is outstanding.
