@@ -56,7 +56,7 @@ export interface Scopes {
   /** Lets go of idle meters among those checked longest ago; false: there are none. */
   sweep(nowMs: number): boolean;
   /**
-   * Closes the meters of rules that were removed or changed their shape. A dollar budget continues where it was if it is
+   * Has meters follow their rules, and closes those of rules that were removed or changed their shape. A dollar budget continues where it was if it is
    * removed and added again within its window, or if pods share it from now on, or no more.
    * @param rules the current ones, by their ids
    */
@@ -112,6 +112,11 @@ export function createScopes(
     shared.closed(id);
   };
 
+  const close = (key: string, scope: Scope): void => {
+    forget(key, scope);
+    meter.close(table, scope.id);
+  };
+
   const open = (rule: Rule, place: MeterValues, key: string, nowMs: number): Scope => {
     const { algorithm, capacity, rate, softShare, calendar } = rule;
     const name = others === null ? undefined : `${rule.id}\0${rule.shape}\0${place.key}`;
@@ -128,16 +133,12 @@ export function createScopes(
   };
 
   /** Remembers what a dollar budget has spent in its window, before its meter is closed. */
-  const remember = (key: string, { id, rule, place }: Scope, nowMs: number): void => {
-    if (rule.calendar === null) return;
-    const window = rule.calendar.window(nowMs);
-    // Moves the meter into the current window, even if no request has yet.
-    meter.restore(table, id, window, 0);
-    const nanoUsd = rule.shared ? shared.spent(id, nowMs) : rule.capacity - meter.left(table, id, nowMs);
-    if (nanoUsd <= 0) return;
+  const remember = (key: string, scope: Scope, nowMs: number): void => {
+    const row = spentOf(table, shared, scope, nowMs);
+    if (row === null) return;
     for (const rows of [remembered, ended]) {
       if (rows.size >= max) rows.delete(rows.keys().next().value ?? '');
-      rows.set(key, { budget: rule.name, place: place.key, window, nanoUsd });
+      rows.set(key, row);
     }
   };
 
@@ -161,6 +162,12 @@ export function createScopes(
     if (scope.rule.calendar !== null) budgets.set(scope.id, scope);
   };
 
+  const follow = (key: string, scope: Scope, rule: Rule, nowMs: number): Scope => {
+    const changed = followed(table, scope, rule, nowMs);
+    keepScope(key, changed);
+    return changed;
+  };
+
   const roomFor = (nowMs: number): boolean => {
     if (scopes.size < max) return true;
     if (nowMs < noSweepUntilMs) return false;
@@ -171,22 +178,13 @@ export function createScopes(
     return freed;
   };
 
-  const keyOf = (rule: Rule, place: MeterValues): string => `${rule.id}\0${place.key}`;
   /** @param bounded false: there is always room */
   const at = (rule: Rule, place: MeterValues, bounded: boolean, nowMs: number): Scope => {
     const key = keyOf(rule, place);
     const known = scopes.get(key);
     if (known?.rule === rule) return known;
-    if (known?.rule.shape === rule.shape) {
-      meter.set(table, known.id, rule.capacity, rule.rate, rule.softShare, nowMs);
-      const changed = { id: known.id, rule, place };
-      keepScope(key, changed);
-      return changed;
-    }
-    if (known !== undefined) {
-      forget(key, known);
-      meter.close(table, known.id);
-    }
+    if (known?.rule.shape === rule.shape) return follow(key, known, rule, nowMs);
+    if (known !== undefined) close(key, known);
     // One that is joined makes room, too, but comes in without it.
     if (place.key !== overflowPlace.key && !roomFor(nowMs) && bounded) {
       onOverflow(rule);
@@ -211,11 +209,14 @@ export function createScopes(
     sweep,
     keep(rules, nowMs) {
       for (const [key, scope] of scopes) {
+        // A key's limits come with the requests that it makes.
+        if (scope.rule.ofKey !== null) continue;
         const now = rules.get(scope.rule.id);
-        if (now?.shape === scope.rule.shape || scope.rule.ofKey !== null) continue;
-        if (now === undefined || continues(scope.rule, now)) remember(key, scope, nowMs);
-        forget(key, scope);
-        meter.close(table, scope.id);
+        if (now?.shape === scope.rule.shape) follow(key, scope, now, nowMs);
+        else {
+          if (now === undefined || continues(scope.rule, now)) remember(key, scope, nowMs);
+          close(key, scope);
+        }
       }
     },
     changed(most) {
@@ -237,6 +238,31 @@ export function createScopes(
       return rows;
     },
   };
+}
+
+const keyOf = (rule: Rule, place: MeterValues): string => `${rule.id}\0${place.key}`;
+
+/** What a dollar budget has spent in its window; null: it is none, or nothing. */
+function spentOf(
+  table: number,
+  shared: SharedMeters,
+  { id, rule, place }: Scope,
+  nowMs: number,
+): SpentRow | null {
+  if (rule.calendar === null) return null;
+  const window = rule.calendar.window(nowMs);
+  // Moves the meter into the current window, even if no request has yet.
+  meter.restore(table, id, window, 0);
+  const nanoUsd = rule.shared ? shared.spent(id, nowMs) : rule.capacity - meter.left(table, id, nowMs);
+  return nanoUsd <= 0 ? null : { budget: rule.name, place: place.key, window, nanoUsd };
+}
+
+/** A meter that goes on with its changed rule, which counts as before. */
+function followed(table: number, { id, rule: before, place }: Scope, rule: Rule, nowMs: number): Scope {
+  const { capacity, rate, softShare } = rule;
+  if (capacity !== before.capacity || rate !== before.rate || softShare !== before.softShare)
+    meter.set(table, id, capacity, rate, softShare, nowMs);
+  return { id, rule, place };
 }
 
 /** Whether what was spent of a budget is spent of its changed rule: it has the same windows, and counts for the same values. */

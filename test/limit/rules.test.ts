@@ -241,6 +241,26 @@ describe('a change of the configuration', () => {
     expect(limiter.scopes).toBe(1);
   });
 
+  test('is seen at once, before a request comes', () => {
+    const config = (capacity: number, usd: number, mode: 'enforce' | 'observe') => ({
+      limits: [{ name: 'l', capacity, mode, ...slow }],
+      budgets: [{ name: 'b', usd, window: 'month' as const, mode }],
+    });
+    const { admit, limiter } = stage(config(10, 100, 'enforce'));
+    granted(admit()).settle(used(0, 0), 25e9);
+    limiter.update(configSchema.parse(config(20, 500, 'observe')));
+    expect(limiter.view()).toMatchObject([
+      { limit: 'l', capacity: 20, left: 9, observed: true },
+      { limit: 'b', capacity: 500, used: 25, left: 475, observed: true },
+    ]);
+    expect(limiter.budgets()).toMatchObject([{ limitUsd: 500, spentUsd: 25 }]);
+    limiter.update(configSchema.parse(config(5, 20, 'enforce')));
+    expect(limiter.view()).toMatchObject([
+      { capacity: 5, left: 5 },
+      { capacity: 20, used: 25, left: 0 },
+    ]);
+  });
+
   test('a removed budget continues where it was if it is added again within its window', () => {
     const budget = { name: 'b', usd: 30_000e-9, window: 'hour' };
     const [without, within] = [configSchema.parse({}), configSchema.parse({ budgets: [budget] })];
