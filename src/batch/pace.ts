@@ -89,7 +89,7 @@ export class Pace {
   ended(nowMs: number, inFlightMs: number, outcome: PaceOutcome): void {
     if (outcome === 'overloaded') {
       // Requests sent together fail together: that is one signal, not many.
-      if (nowMs - this.#cutMs < (this.#meanMs ?? 0)) return;
+      if (nowMs - this.#cutMs < Math.max(this.#meanMs ?? 0, inFlightMs)) return;
       this.#cutMs = nowMs;
       this.#limit = Math.max(1, this.#limit / 2);
       return;

@@ -235,6 +235,15 @@ describe('the pace', () => {
   });
 });
 
+test('those that were sent before the limit was halved say nothing new, whatever was measured before', () => {
+  const pace = new Pace(16, 0);
+  // All begin at 1000, and none has been answered before.
+  for (let i = 0; i < 16; i++) pace.ended(1200 + i, 200 + i, 'overloaded');
+  expect(pace.limit).toBe(8);
+  pace.ended(1400, 150, 'overloaded');
+  expect(pace.limit).toBe(4);
+});
+
 test('a raised bound counts at once, unless providers have no room', () => {
   const pace = new Pace(2, 0);
   pace.limitMax = 16;
