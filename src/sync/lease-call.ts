@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { LeaseBook } from '../exchange/lease.ts';
 import { leaseEntry, reportAt } from '../native/leases.ts';
+import { MeterAlgorithm } from '../native/meters.ts';
 
 /** Version of what is kept in Redis: another one has other keys, so that both can share a Redis. */
 export const schemaVersion = 1;
@@ -205,7 +206,10 @@ export function adoptAnswer(
     }
     if (births.size >= birthsMax) births.clear();
     births.set(meter.name, born);
-    const fair = meter.capacity / podsThere;
+    // Of a budget what is left is sliced: it has no more.
+    const whole =
+      meter.algorithm === MeterAlgorithm.Budget ? Math.max(0, meter.capacity - used) : meter.capacity;
+    const fair = whole / podsThere;
     const wanted = reports[at + reportAt.want] as number;
     const untilMs = sentMs + times.leaseMs;
     const freesMs = frees > 0 ? nowMs + frees : 0;

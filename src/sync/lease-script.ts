@@ -159,9 +159,10 @@ for i = 4, #KEYS do
     flowed = flowed + inflow
     flow = flow * 2.718281828 ^ (-(now - at) / tickMs) + inflow
 
-    -- Whether a pod's part holds only a few requests, so that each asks by itself. Each pod's part of what becomes
-    -- free then grows until it holds one, of a pod that is new at once.
-    local few = largest * 4 > capacity / pods
+    -- Whether a pod's part holds only a few requests, so that each asks by itself: of a budget a part of what is left, as
+    -- slices of its end would each be too small for a request. Each pod's part of what becomes free then grows until it
+    -- holds one, of a pod that is new at once.
+    local few = largest * 4 > ((kind == BUDGET) and max(0, capacity - spent) or capacity) / pods
     local newcomer = few and largest * max(1, sharers) or flow
     local hold, untilAt, counted, grantedAt, charged, told = 0, now, acked, flowed - newcomer, 0, 0
     if entry then
@@ -270,12 +271,10 @@ for i = 4, #KEYS do
         allowed = min(room, max(weight * min(grown, 3 * max(flow, supply * tickMs / 1000)), room - 0.3 * flow))
       end
     end
+    -- Requests that ask by themselves use at once what they get.
+    if few and water == huge then cap = max(cap, want) end
     local grant = max(0, min(want - keep, cap - keep, allowed))
     if few and grant < min(want - keep, largest) then grant = 0 end
-    if grant < want - keep and kind == BUDGET and grant < largest then
-      -- The end of a budget goes whole to whoever asks first.
-      grant = max(0, min(want - keep, largest, room))
-    end
     local frees = 0
     if few then
       grantedAt = min(flowed, grantedAt + grant * sharers)

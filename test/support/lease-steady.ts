@@ -19,8 +19,10 @@ export interface Steady {
   readonly algorithm: Algorithm;
   readonly capacity: number;
   readonly rate: number;
-  /** Requests per second of each pod, of cost 1, spent at once. */
+  /** Requests per second of each pod, spent at once. */
   readonly demand: readonly number[];
+  /** Of each request; 1 unless set. */
+  readonly cost?: number;
   /** For how long each is in flight, ms, of what counts that. */
   readonly heldMs?: number;
   readonly seconds: number;
@@ -64,7 +66,7 @@ const idle: Busy = { stallsPerSecond: 0, stallMs: 0, answerMs: 0 };
 
 const ends = new SettleEntries();
 
-/** Ends what is no longer in flight. */
+/** Ends what is no longer in flight, each of cost 1. */
 function endDue(pod: { endsMs: number[]; id: number; table: number }, nowMs: number): void {
   ends.clear();
   while ((pod.endsMs[0] ?? nowMs) < nowMs) {
@@ -76,7 +78,8 @@ function endDue(pod: { endsMs: number[]; id: number; table: number }, nowMs: num
 
 /** Runs it. Each pod ticks and looks for urgent leases as `createLeases` does. */
 export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise<Outcome> {
-  const { algorithm, capacity, rate, demand, seconds, begins = [], busy = idle, heldMs = 0 } = steady;
+  const { algorithm, capacity, rate, demand, seconds, begins = [], busy = idle } = steady;
+  const { heldMs = 0, cost = 1 } = steady;
   const sha = String(await redis.script('LOAD', timedScript()));
   const random = seeded(seed);
   const asks = new AskEntries();
@@ -120,7 +123,7 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
 
   const admits = (pod: Pod, nowMs: number): boolean => {
     asks.clear();
-    asks.ask(pod.id, 1, heldMs === 0 ? spent : 0, 1, 1e9);
+    asks.ask(pod.id, cost, heldMs === 0 ? spent : 0, 1, 1e9);
     if (asks.admit(pod.table, 0, nowMs) < 0) return false;
     if (heldMs > 0) pod.endsMs.push(nowMs + heldMs);
     admitted[pod.i] = (admitted[pod.i] ?? 0) + 1;
@@ -128,13 +131,13 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
   };
   const request = (pod: Pod, nowMs: number): void => {
     asked[pod.i] = (asked[pod.i] ?? 0) + 1;
-    if (!admits(pod, nowMs) && pod.shared.asks(pod.id, 1, nowMs)) pod.asking += 1;
+    if (!admits(pod, nowMs) && pod.shared.asks(pod.id, cost, nowMs)) pod.asking += 1;
   };
   const report = async (pod: Pod, nowMs: number): Promise<void> => {
     if (nowMs > 5000) pod.calls += 1;
     const { asking } = pod;
     pod.asking = 0;
-    if (asking > 0) pod.shared.reportOne(pod.id, asking, pod.reports, rhythm.horizonMs, nowMs);
+    if (asking > 0) pod.shared.reportOne(pod.id, asking * cost, pod.reports, rhythm.horizonMs, nowMs);
     const count = asking > 0 ? 1 : pod.shared.report(pod.reports, rhythm.horizonMs, nowMs);
     const [call] = packCalls(pod.shared, pod.reports, count, {
       ...rhythm,

@@ -98,6 +98,21 @@ test('what is in flight of a limit too small to slice is nobody’s for ever', a
   expect(calls, text).toBeLessThan(15);
 });
 
+test('requests that ask together get what is there, though the limit is too small to slice', async () => {
+  const demand = [200, 0, 0, 0];
+  const begins = demand.map((perSecond) => (perSecond > 0 ? 2 : 0));
+  const busy = { stallsPerSecond: 0, stallMs: 0, answerMs: 20 };
+  const few = { ...bucket, capacity: 12, rate: 0.001, demand, begins, busy, seconds: 2.1 };
+  const { admitted, asked } = await runSteady(redis(), few);
+  expect(sum(admitted), JSON.stringify({ admitted, asked })).toBe(12);
+});
+
+test('a budget is spent to its end, though slices of what is left hold no request', async () => {
+  const large = { cost: 200, demand: Array(20).fill(1), capacity: 20_000, rate: 0, seconds: 120 };
+  const { admitted } = await runSteady(redis(), { ...large, algorithm: algorithms.budget });
+  expect(sum(admitted), JSON.stringify(admitted)).toBe(100);
+});
+
 test.each([
   ['a bucket', { ...bucket, capacity: 200, rate: 2, seconds: 300 }, 200 + 300 * 2],
   ['a window', { ...bucket, algorithm: algorithms.sliding_window, capacity: 300, rate: 60_000 }, 300],
