@@ -103,11 +103,12 @@ export function createHealthBook(clock: () => number, shared: Shared = unshared)
   /** Requests in flight may still ask a removed breaker, and waiting batch requests may still read it. */
   const closeLater = (close: () => void): void => void setTimeout(close, inFlightMaxMs + queuedMaxMs).unref();
 
-  /** Keeps buckets whose limits are unchanged; others start full. */
+  /** Keeps buckets whose limits are unchanged; of those that are changed, what was taken. */
   const renew = (known: Quota | null, limits: OwnLimits | undefined, name?: string): Quota | null => {
     if (known !== null && JSON.stringify(known.limits) === JSON.stringify(limits)) return known;
+    if (limits !== undefined) return openQuota(table, limits, clock(), name, known);
     if (known !== null) closeQuota(known);
-    return limits === undefined ? null : openQuota(table, limits, clock(), name);
+    return null;
   };
 
   const models = createModelStates({ settings: () => breakerSettings(settings(), 1), renew, clock, shared });

@@ -26,20 +26,53 @@ export interface Quota {
 const asks = new AskEntries();
 const ends = new SettleEntries();
 
+type Limited = keyof OwnLimits;
+
 /**
- * Opens full buckets, each with one minute's worth. A call that ends after its bucket is closed settles nothing.
+ * Opens buckets, each with one minute's worth, less what is missing from those of before. A call that ends after its
+ * bucket is closed settles nothing.
  * @param table id from `meter.openTable`
  * @param nowMs monotonic ms
  * @param name under which workers share it, as long as the limits are the same
+ * @param known of before a change of the limits: it is closed, but for what stays the same
  */
-export function openQuota(table: number, limits: OwnLimits, nowMs: number, name?: string): Quota {
-  const open = (what: 'requestsPerMinute' | 'tokensPerMinute'): number | null => {
+export function openQuota(
+  table: number,
+  limits: OwnLimits,
+  nowMs: number,
+  name?: string,
+  known: Quota | null = null,
+): Quota {
+  const open = (what: Limited, before: number | null): number | null => {
     const perMinute = limits[what];
+    const perMinuteBefore = known?.limits[what];
+    if (perMinute === perMinuteBefore) return before;
+    const missing = before === null ? 0 : (perMinuteBefore ?? 0) - meter.left(table, before, nowMs);
+    if (before !== null) meter.close(table, before);
     if (perMinute === undefined) return null;
     const shared = name && `${name} ${what} ${perMinute}`;
-    return openNamedMeter(shared, table, MeterAlgorithm.TokenBucket, perMinute, perMinute / 60, 1, nowMs).id;
+    const opened = openNamedMeter(
+      shared,
+      table,
+      MeterAlgorithm.TokenBucket,
+      perMinute,
+      perMinute / 60,
+      1,
+      nowMs,
+    );
+    if (opened.fresh && missing > 0) {
+      asks.clear();
+      asks.ask(opened.id, Math.min(missing, perMinute), meterAsk.spent, 0, 0);
+      asks.admit(table, 0, nowMs);
+    }
+    return opened.id;
   };
-  return { table, limits, requestsId: open('requestsPerMinute'), tokensId: open('tokensPerMinute') };
+  return {
+    table,
+    limits,
+    requestsId: open('requestsPerMinute', known?.requestsId ?? null),
+    tokensId: open('tokensPerMinute', known?.tokensId ?? null),
+  };
 }
 
 /** Closes the buckets. */

@@ -121,9 +121,20 @@ describe.each(wires)('$name', (wire) => {
     expect(await answered(2)).toBe('oo');
     await reload({ target: { requestsPerMinute: 2 } });
     expect(await answered(1)).toBe('s');
-    await reload({ target: { requestsPerMinute: 3 } });
-    expect(await answered(1)).toBe('o');
     await reload({});
+    expect(await answered(5)).toBe('ooooo');
+  });
+
+  test('one that changes them keeps what was taken of those that stay', async () => {
+    const { answered, reload } = await start({ target: { requestsPerMinute: 2 } });
+    expect(await answered(2)).toBe('oo');
+    await reload({ target: { requestsPerMinute: 3 } });
+    expect(await answered(2)).toBe('os');
+    await reload({ target: { requestsPerMinute: 3, tokensPerMinute: 1_000_000 } });
+    expect(await answered(1)).toBe('s');
+    await reload({ target: { requestsPerMinute: 1, tokensPerMinute: 1_000_000 } });
+    expect(await answered(1)).toBe('s');
+    await reload({ target: { tokensPerMinute: 1_000_000 } });
     expect(await answered(5)).toBe('ooooo');
   });
 });
