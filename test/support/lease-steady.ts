@@ -19,11 +19,11 @@ export interface Steady {
   readonly algorithm: Algorithm;
   readonly capacity: number;
   readonly rate: number;
-  /** Requests per second of each pod, spent at once. */
+  /** Requests per second of each pod. */
   readonly demand: readonly number[];
   /** Of each request; 1 unless set. */
   readonly cost?: number;
-  /** For how long each is in flight, ms, of what counts that. */
+  /** For how long each is in flight, ms, and then costs nothing; unless set it is over at once. */
   readonly heldMs?: number;
   readonly seconds: number;
   /** When each pod begins, s; 0 unless set. */
@@ -66,12 +66,12 @@ const idle: Busy = { stallsPerSecond: 0, stallMs: 0, answerMs: 0 };
 
 const ends = new SettleEntries();
 
-/** Ends what is no longer in flight, each of cost 1. */
-function endDue(pod: { endsMs: number[]; id: number; table: number }, nowMs: number): void {
+/** Ends what is no longer in flight. */
+function endDue(pod: { endsMs: number[]; id: number; table: number }, cost: number, nowMs: number): void {
   ends.clear();
   while ((pod.endsMs[0] ?? nowMs) < nowMs) {
     pod.endsMs.shift();
-    ends.settle(pod.id, 1, 0, 0);
+    ends.settle(pod.id, cost, 0, 1);
   }
   if (ends.length > 0) ends.end(pod.table, nowMs);
 }
@@ -196,7 +196,7 @@ export async function runSteady(redis: Redis, steady: Steady, seed = 1): Promise
       }
       if (due && pod.waiting === null) await report(pod, nowMs);
       adopt(pod, nowMs);
-      endDue(pod, nowMs);
+      endDue(pod, cost, nowMs);
       const soFarMs = nowMs - pod.beginMs;
       while ((asked[pod.i] ?? 0) < (pod.perSecond * soFarMs) / 1000 - pod.phase) request(pod, nowMs);
       if (pod.asking > 0 && pod.waiting === null) {

@@ -114,6 +114,20 @@ test('a budget is spent to its end, though slices of what is left hold no reques
 });
 
 test.each([
+  ['in flight', algorithms.concurrency, 0],
+  ['a bucket', algorithms.token_bucket, 10],
+  ['a window', algorithms.sliding_window, 60_000],
+  ['a budget', algorithms.budget, 0],
+])(
+  'who asks now and then, with a request in flight, is let through at once: %s',
+  async (_, algorithm, rate) => {
+    const seldom = { demand: [0.25, 0.25, 0.2], heldMs: 10_000, seconds: 100 };
+    const { admitted, asked } = await runSteady(redis(), { ...seldom, algorithm, capacity: 400, rate });
+    expect(admitted).toEqual(asked);
+  },
+);
+
+test.each([
   ['a bucket', { ...bucket, capacity: 200, rate: 2, seconds: 300 }, 200 + 300 * 2],
   ['a window', { ...bucket, algorithm: algorithms.sliding_window, capacity: 300, rate: 60_000 }, 300],
 ])('pods that ask seldom keep to the limit, too: %s', async (_, steady, limit) => {

@@ -176,6 +176,7 @@ fn what_is_in_flight_is_wanted_as_long_as_it_lasts() {
             lease.settle(1.0, 0.0);
         }
     }
+    granted(&mut lease, 0.0, 20_100.0);
     for _ in 0..5 {
         assert!(matches!(lease.ask(1.0, None, 20_500.0), Decision::Wait(_)));
     }
@@ -206,4 +207,24 @@ fn who_was_told_that_nothing_is_left_counts_on_its_own_part_of_what_comes_back()
     assert!(matches!(lease.ask(1.0, None, 5700.0), Decision::Wait(_)));
     assert!(lease.urgent);
     assert_eq!(lease.ask(1.0, None, 5800.0), Decision::Go(0.0));
+}
+
+#[test]
+fn who_asks_again_is_let_through_at_once_though_a_request_is_still_in_flight() {
+    let mut lease = Lease::new(TERMS, 0.0);
+    lease.asked(1.0, 0.0);
+    lease.take(1.0, true, 0.0);
+    granted(&mut lease, 5.0, 500.0);
+    assert_eq!(lease.ask(1.0, None, 600.0), Decision::Go(0.0));
+    // Idle: it asks for nothing but what is in flight.
+    granted(&mut lease, 1.0, 5000.0);
+    assert_eq!(lease.ask(1.0, None, 5100.0), Decision::Go(0.0));
+    lease.take(1.0, true, 5100.0);
+    // No more than the advance before the grant is here.
+    for _ in 0..4 {
+        assert_eq!(lease.ask(1.0, None, 5200.0), Decision::Go(0.0));
+        lease.take(1.0, true, 5200.0);
+    }
+    assert!(matches!(lease.ask(1.0, None, 5300.0), Decision::Wait(_)));
+    assert!(lease.urgent);
 }

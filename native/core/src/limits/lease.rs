@@ -4,6 +4,7 @@
 
 use crate::limits::decision::{Decision, HELD_MS, sane, wait};
 use crate::limits::demand::Demand;
+use crate::limits::refused::Refused;
 use crate::limits::terms::{Grant, Report, Terms};
 
 /// A limit can be sliced for requests of which a pod's fair part holds at least this many.
@@ -19,10 +20,6 @@ const AGE: f64 = 0.75;
 const SOON_MS: f64 = 100.0;
 /// Part of what comes back to a pod's equal part that it may count on without a lease.
 const UNTOLD: f64 = 0.5;
-/// Redis is not asked again for what it just refused, until it is free or for this long: others may give some back.
-const REFUSED_MS: f64 = 1000.0;
-/// The same where that only depends on when requests in flight end.
-const REFUSED_IN_FLIGHT_MS: f64 = 100.0;
 
 /// A pod's lease of one limit.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +47,10 @@ pub struct Lease {
     pub urgent: bool,
     /// The last grant was less than wanted: asking again soon is of no use.
     dry: bool,
-    /// Redis refused `refused_cost`, and asking for as much before this is of no use; 0: it did not.
-    refused_until_ms: f64,
-    refused_cost: f64,
+    /// Its last report wanted no more than is reserved; and so did the one that the last grant answers.
+    content: bool,
+    resting: bool,
+    refused: Refused,
 }
 
 impl Lease {
@@ -78,8 +76,9 @@ impl Lease {
             listed: false,
             urgent: false,
             dry: false,
-            refused_until_ms: 0.0,
-            refused_cost: 0.0,
+            content: true,
+            resting: true,
+            refused: Refused::default(),
         }
     }
 
@@ -127,7 +126,7 @@ impl Lease {
         // Where it is too small to slice, each request asks.
         let sliced = self.sliced(cost);
         self.urgent |= sliced && !self.dry;
-        if !sliced && self.was_refused(cost, now_ms) && self.frees_ms > now_ms {
+        if !sliced && self.refused.covers(cost, now_ms) && self.frees_ms > now_ms {
             return wait(self.frees_ms - now_ms);
         }
         let missing = cost - credit.max(0.0) - self.pool.max(0.0);
@@ -186,10 +185,10 @@ impl Lease {
         self.demand.settled_used += used;
     }
 
-    /// What may be admitted now: of the lease while it lasts, or of the advance before there is one.
+    /// What may be admitted now: of the lease while it lasts, and of the advance while it rests.
     pub fn credit(&self, now_ms: f64) -> f64 {
-        let granted = if self.until_ms == f64::MIN { self.advance(now_ms) } else { self.granted(now_ms) };
-        granted - self.reserved - self.unreported()
+        let ahead = if self.resting { self.advance(now_ms) } else { 0.0 };
+        self.granted(now_ms) + ahead - self.reserved - self.unreported()
     }
 
     fn granted(&self, now_ms: f64) -> f64 {
@@ -208,9 +207,9 @@ impl Lease {
         self.pool.max(0.0) + UNTOLD * fair / capacity * supply * (now_ms - self.told_ms).max(0.0) / 1000.0
     }
 
-    /// What one request may take though no grant for it is here yet: where nothing else is outstanding.
+    /// What one request may take though no grant for it is here yet: where nothing else is that was not granted.
     fn ahead(&self, cost: f64, now_ms: f64) -> f64 {
-        let first = self.reserved <= 0.0 && self.unreported() <= 0.0 && self.until_ms == f64::MIN;
+        let first = self.resting && self.reserved + self.unreported() <= self.granted(now_ms);
         if first && self.sliceable(cost) { self.terms.fair.min(self.expected(now_ms)) } else { 0.0 }
     }
 
@@ -227,12 +226,7 @@ impl Lease {
 
     /// Whether Redis is to be asked for a cost: the limit is not sliced, and may have it.
     pub fn asks(&self, cost: f64, now_ms: f64) -> bool {
-        !self.terms.paced && !self.sliced(cost) && !self.was_refused(cost, now_ms)
-    }
-
-    /// Whether Redis refused as much a moment ago: what is less may fit.
-    fn was_refused(&self, cost: f64, now_ms: f64) -> bool {
-        self.refused_until_ms > now_ms && cost >= self.refused_cost
+        !self.terms.paced && !self.sliced(cost) && !self.refused.covers(cost, now_ms)
     }
 
     /// What could be admitted now, by this pod or any other. An advance is a part of what is left, not more.
@@ -315,6 +309,7 @@ impl Lease {
         let keep = self.reserved + credit.clamp(0.0, spare);
         self.hold = keep + self.unreported();
         self.urgent = false;
+        self.content = spare <= 0.0;
         if self.terms.paced {
             // Redis keeps no account of it: what was used is nobody's business any more.
             self.acked = self.used;
@@ -345,8 +340,9 @@ impl Lease {
         }
         self.acked = grant.used;
         self.hold = grant.hold;
+        self.until_ms = grant.until_ms;
         // Who wanted nothing has no lease: its next request may take the advance.
-        self.until_ms = if wanted > 0.0 || grant.hold > 0.0 { grant.until_ms } else { f64::MIN };
+        self.resting = self.content;
         self.pool = grant.pool;
         self.shared_used = grant.shared_used;
         self.leased = grant.leased;
@@ -357,11 +353,9 @@ impl Lease {
         self.terms.advance = grant.advance;
         self.dry = grant.pool < wanted - grant.hold;
         if wanted > grant.hold {
-            let pause_ms = if self.terms.in_flight { REFUSED_IN_FLIGHT_MS } else { REFUSED_MS };
-            let frees_ms = if grant.frees_ms > 0.0 { grant.frees_ms } else { f64::INFINITY };
-            self.refused_until_ms = frees_ms.min(now_ms + pause_ms);
             // Several may have asked together.
-            self.refused_cost = (wanted - grant.hold).min(self.demand.largest);
+            let cost = (wanted - grant.hold).min(self.demand.largest);
+            self.refused.note(cost, grant.frees_ms, self.terms.in_flight, now_ms);
         }
         self.alone = None;
         self.detached = false;
@@ -387,7 +381,7 @@ impl Lease {
 
     /// Forgets an expired grant once it is at rest.
     pub fn rest(&mut self) {
-        (self.hold, self.until_ms) = (0.0, f64::MIN);
+        (self.hold, self.until_ms, self.resting) = (0.0, f64::MIN, true);
         self.demand.measured = 0.0;
     }
 

@@ -12,6 +12,7 @@ pub mod leases;
 pub mod meter;
 pub mod meters;
 mod opening;
+mod refused;
 pub mod settings;
 pub mod sliding_window;
 pub mod terms;
