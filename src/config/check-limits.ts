@@ -104,13 +104,42 @@ interface Bound {
   readonly amount: number;
   /** A bucket's refill rate, or minus a window's length: higher is looser. */
   readonly pace: number;
+  /** It counts for all pods together: one of each pod can be smaller and still allow more in all. */
+  readonly shared: boolean;
+  /** It ends streams that need more than is left. */
+  readonly stops: boolean;
+  /** It refuses what has no known price. */
+  readonly strict: boolean;
 }
+
+/** Whether one refuses or ends whatever the other does. */
+const isAsStrict = (one: Bound, other: Bound): boolean =>
+  one.amount <= other.amount &&
+  one.pace <= other.pace &&
+  one.shared >= other.shared &&
+  one.stops >= other.stops &&
+  one.strict >= other.strict;
 
 const windowOrder = ['hour', 'day', 'week', 'month'] as const;
 
 /** Finds limits without effect, because another one for the same requests is at least as strict. */
 function checkDominated(draft: Draft, report: Report): void {
   const groups = new Map<string, Bound[]>();
+  const together = !absent(draft.sync, 'redis');
+  const boundOf = (
+    each: Pick<DraftLimit, 'name' | 'scope' | 'onHardEnd' | 'unpriced'>,
+    path: Path,
+    amount: number,
+    pace: number,
+  ): Bound => ({
+    path,
+    name: each.name,
+    amount,
+    pace,
+    shared: each.scope === undefined ? together : each.scope === 'shared',
+    stops: each.onHardEnd === 'stop',
+    strict: each.unpriced !== 'allow',
+  });
   const add = (what: readonly unknown[], bound: Bound): void => {
     const key = JSON.stringify(what);
     groups.set(key, [...(groups.get(key) ?? []), bound]);
@@ -121,17 +150,12 @@ function checkDominated(draft: Draft, report: Report): void {
     const windowed = algorithms[algorithm].rateFrom === 'windowSeconds';
     const pace = windowed ? -(limit.windowSeconds ?? 0) : (limit.refillPerSecond ?? 0);
     const what = [unit, unitSize, algorithm, per ?? ['tenant'], match, traffic];
-    add(what, { path: ['limits', index], name: limit.name, amount: limit.capacity, pace });
+    add(what, boundOf(limit, ['limits', index], limit.capacity, pace));
   });
   draft.budgets?.forEach((budget, index) => {
     if (budget?.usd === undefined || budget.window === undefined || budget.mode === 'observe') return;
     const { timeZone = 'UTC', per = ['tenant'], match = {}, traffic, usd } = budget;
-    const bound = {
-      path: ['budgets', index],
-      name: budget.name,
-      amount: usd,
-      pace: -windowOrder.indexOf(budget.window),
-    };
+    const bound = boundOf(budget, ['budgets', index], usd, -windowOrder.indexOf(budget.window));
     const what = ['budget', timeZone, per, match, traffic];
     // A week can span two months, so neither window contains the other.
     if (budget.window !== 'month') add([...what, 'week'], bound);
@@ -143,11 +167,11 @@ function checkDominated(draft: Draft, report: Report): void {
       if (reported.has(loose.path)) continue;
       const tight = bounds.find(
         // Duplicate names are reported elsewhere.
-        (other) => other.name !== loose.name && other.amount <= loose.amount && other.pace <= loose.pace,
+        (other) => other.name !== loose.name && isAsStrict(other, loose),
       );
+      if (tight === undefined) continue;
       // Of two equal ones, the later is reported.
-      const same = tight?.amount === loose.amount && tight.pace === loose.pace;
-      if (tight === undefined || (same && bounds.indexOf(tight) > bounds.indexOf(loose))) continue;
+      if (isAsStrict(loose, tight) && bounds.indexOf(tight) > bounds.indexOf(loose)) continue;
       reported.add(loose.path);
       report.fault(
         loose.path,

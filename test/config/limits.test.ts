@@ -154,6 +154,29 @@ describe('limits that contradict each other', () => {
     ['other units', { limits: named({}, { unit: 'tokens', capacity: 20 }) }, []],
     ['for others', { limits: named({}, { match: { tenant: 'acme' }, capacity: 20 }) }, []],
     ['only observed', { limits: named({}, { mode: 'observe', capacity: 20 }) }, []],
+    ['of all pods, beside each pod', { limits: named({ scope: 'pod' }, { capacity: 20 }) }, []],
+    ['of each pod, beside all', { limits: named({}, { scope: 'pod', capacity: 20 }) }, ['limits[1]']],
+    [
+      'of each pod, without Redis',
+      { sync: {}, limits: named({ scope: 'pod' }, { capacity: 20 }) },
+      ['limits[1]'],
+    ],
+    [
+      'wider, but it ends streams',
+      { limits: named({ unit: 'tokens' }, { unit: 'tokens', capacity: 20, onHardEnd: 'stop' }) },
+      [],
+    ],
+    [
+      'wider, beside one that ends streams',
+      { limits: named({ unit: 'tokens', onHardEnd: 'stop' }, { unit: 'tokens', capacity: 20 }) },
+      ['limits[1]'],
+    ],
+    ['dollars of all pods, beside each pod', { budgets: budgetsOf({ scope: 'pod' }, { usd: 20 }) }, []],
+    [
+      'wider, but it refuses what has no price',
+      { budgets: budgetsOf({ unpriced: 'allow' }, { usd: 20 }) },
+      [],
+    ],
     [
       'more in a shorter window',
       {
