@@ -140,14 +140,16 @@ function override(known: ModelFacts, own: CatalogModelConfig | undefined): Model
   };
 }
 
-/** A price needs both input and output; cached tokens without a price cost as much as others. */
-function overridePrice(known: Price | null, own: CatalogModelConfig): Price | null {
+/** A price needs both input and output; cached tokens that nobody knows a price of cost as much as others. */
+function overridePrice(table: Price | null, own: CatalogModelConfig): Price | null {
   const nano = (usdPerMTok: number | undefined): number | undefined =>
     usdPerMTok === undefined ? undefined : usdPerMTok * 1000;
   const [input, output] = [nano(own.inputUsdPerMTok), nano(own.outputUsdPerMTok)];
   const [cachedInput, cacheWrite] = [nano(own.cachedInputUsdPerMTok), nano(own.cacheWriteUsdPerMTok)];
   const { usdPerSearchUnit } = own;
   const search = usdPerSearchUnit === undefined ? {} : { search: usdPerSearchUnit * 1e9 };
+  // What is free costs nothing by the request or the second either.
+  const known = input === 0 && output === 0 ? null : table;
   if (known === null) {
     // A model billed per search unit doesn't bill tokens.
     const least = usdPerSearchUnit === undefined ? undefined : 0;
@@ -160,9 +162,26 @@ function overridePrice(known: Price | null, own: CatalogModelConfig): Price | nu
     ...old,
     input: input ?? old.input,
     output: output ?? old.output,
-    cachedInput: cachedInput ?? old.cachedInput,
-    cacheWrite: cacheWrite ?? old.cacheWrite,
+    cachedInput: cachedInput ?? inProportion(old.cachedInput, old.input, input),
+    cacheWrite: cacheWrite ?? inProportion(old.cacheWrite, old.input, input),
   });
-  const priced = { ...over(known), ...search };
+  const priced = { ...over(known), ...mediaInProportion(known, input, output), ...search };
   return known.tiers === undefined ? priced : { ...priced, tiers: known.tiers.map(over) };
+}
+
+/** What costs a multiple of something else, at that one's new price; undefined: it has none. */
+const inProportion = (price: number, usual: number, own: number | undefined): number =>
+  own === undefined ? price : usual === 0 ? own : (price * own) / usual;
+
+/** Prices of images and sound, where text costs what a configuration says. */
+function mediaInProportion(known: Price, input?: number, output?: number): Partial<Price> {
+  const { mediaInput, soundInput, mediaOutput, soundOutput } = known;
+  const heard = (price: number): number => inProportion(price, known.input, input);
+  const said = (price: number): number => inProportion(price, known.output, output);
+  return {
+    ...(mediaInput === undefined ? {} : { mediaInput: heard(mediaInput) }),
+    ...(soundInput === undefined ? {} : { soundInput: heard(soundInput) }),
+    ...(mediaOutput === undefined ? {} : { mediaOutput: said(mediaOutput) }),
+    ...(soundOutput === undefined ? {} : { soundOutput: said(soundOutput) }),
+  };
 }

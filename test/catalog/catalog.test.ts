@@ -249,6 +249,48 @@ describe('the catalog', () => {
     expect([price?.input, price?.tiers?.[0]?.input, price?.tiers?.[0]?.output]).toEqual([1000, 1000, 45_000]);
   });
 
+  test('what an entry says of input holds for cached tokens, images and sound in proportion', () => {
+    const models = entries(
+      { provider: 'anthropic', model: 'claude-sonnet-4-5', inputUsdPerMTok: 1.5 },
+      { provider: 'openai', model: 'gpt-4o', inputUsdPerMTok: 0, outputUsdPerMTok: 0 },
+      { provider: 'openai', model: 'gpt-4o-mini', inputUsdPerMTok: 0.3, cachedInputUsdPerMTok: 0.2 },
+      { provider: 'gemini', model: 'gemini-2.5-flash', inputUsdPerMTok: 0, outputUsdPerMTok: 0 },
+      { provider: 'gemini', model: 'gemini-2.5-flash-image', outputUsdPerMTok: 1.25 },
+      { provider: 'openai', model: 'gpt-realtime', inputUsdPerMTok: 2, outputUsdPerMTok: 8 },
+    );
+    const catalog = catalogOf(['anthropic', 'openai', 'gemini'], models);
+    expect(catalog.facts('anthropic', 'claude-sonnet-4-5').price).toMatchObject({
+      ...{ input: 1500, cachedInput: 150, cacheWrite: 1875, output: 15_000 },
+      tiers: [{ aboveTokens: 200_000, input: 1500, cachedInput: 150, cacheWrite: 1875, output: 22_500 }],
+    });
+    expect(catalog.facts('openai', 'gpt-4o-mini').price).toMatchObject({
+      ...{ input: 300, cachedInput: 200, cacheWrite: 300, output: 600 },
+    });
+    expect(catalog.facts('gemini', 'gemini-2.5-flash-image').price).toMatchObject({ mediaOutput: 15_000 });
+    expect(catalog.facts('openai', 'gpt-realtime').price).toMatchObject({
+      ...{ mediaInput: 2500, soundInput: 16_000, soundOutput: 32_000 },
+    });
+    const used = { ...noUsage, inputTokens: 900, cachedInputTokens: 300, outputTokens: 100 };
+    const media = { inputTokens: 400, outputTokens: 50, soundMs: 0, sound: true } as const;
+    for (const [provider, model] of [
+      ['openai', 'gpt-4o'],
+      ['gemini', 'gemini-2.5-flash'],
+    ] as const) {
+      const { price } = catalog.facts(provider, model);
+      expect([model, price === null ? null : costNanoUsd(price, { ...used, media })]).toEqual([model, 0]);
+    }
+  });
+
+  test('an entry for a provider whose models are free prices its cached tokens as others', () => {
+    const providers = configSchema.parse({
+      providers: { own: { preset: 'vllm', price: 'free' } },
+    }).providers;
+    const models = entries({ provider: 'own', model: 'm', inputUsdPerMTok: 2, outputUsdPerMTok: 8 });
+    expect(createCatalog(providers, models, day).facts('own', 'm').price).toEqual({
+      ...{ input: 2000, cachedInput: 2000, cacheWrite: 2000, output: 8000 },
+    });
+  });
+
   test('remembers what it found, up to a bound', () => {
     const catalog = catalogOf(['openai']);
     const first = catalog.facts('openai', 'gpt-4o');
