@@ -3,7 +3,7 @@
  * plus the overhead of the message format. Runs in the worker thread.
  */
 
-import { isObject, type Json, textOf } from '../base/json.ts';
+import { isObject, type Json, objectOf, textOf } from '../base/json.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import type { Endpoint } from '../exchange/endpoint.ts';
 import { assumedSize, imageSize, imageTokens } from './image.ts';
@@ -84,12 +84,34 @@ export function countPrompt(
     counter.text(message.role);
     counter.text(message.name);
     counter.content(message.content ?? message.parts ?? message.output);
-    counter.text(message.arguments);
-    for (const call of itemsOf(message.tool_calls)) if (isObject(call)) counter.json(call.function);
+    counter.text(message.reasoning_content);
+    for (const call of itemsOf(message.tool_calls))
+      if (isObject(call)) counter.json(call.function ?? call.custom);
+    counter.json(message.function_call);
+    // Calls are items of their own in Responses: of functions, custom tools, shells, patches and code.
+    for (const given of [message.arguments, message.input, message.code]) counter.text(given);
+    for (const given of [message.action, message.operation]) counter.json(given);
   }
-  for (const tool of itemsOf(body.tools)) counter.json(isObject(tool) ? (tool.function ?? tool) : tool);
+  for (const tool of [...itemsOf(body.tools), ...itemsOf(body.functions)])
+    counter.json(isObject(tool) ? (tool.function ?? tool) : tool);
+  counter.json(schemaOf(body));
   counter.add(replyStartTokens);
   return counter.result();
+}
+
+/** The JSON Schema that a reply is to follow, which the model reads too; undefined: none. */
+function schemaOf(body: Json): unknown {
+  const { response_format: chat, text, output_config: claude, output_format: before } = body;
+  const gemini = objectOf(body.generationConfig ?? body.generation_config);
+  return (
+    objectOf(chat).json_schema ??
+    objectOf(objectOf(text).format).schema ??
+    objectOf(objectOf(claude).format ?? before).schema ??
+    gemini.responseSchema ??
+    gemini.response_schema ??
+    gemini.responseJsonSchema ??
+    gemini.response_json_schema
+  );
 }
 
 interface Counter {
@@ -115,16 +137,22 @@ function createCounter(dialect: DialectName, model: string, countText: CountText
     },
     content(value) {
       counter.text(value);
-      for (const part of itemsOf(value)) {
+      // What a tool of the provider gave is a single part.
+      for (const part of isObject(value) ? [value] : itemsOf(value)) {
         if (!isObject(part)) continue;
-        counter.text(part.text);
-        counter.text(part.thinking);
+        for (const each of [part.text, part.thinking, part.stdout, part.stderr]) counter.text(each);
         counter.json(part.input);
         // Gemini's calls and their results.
-        counter.json(part.functionCall);
-        counter.json(part.functionResponse);
+        counter.json(part.functionCall ?? part.function_call);
+        counter.json(part.functionResponse ?? part.function_response);
+        counter.json(part.executableCode ?? part.executable_code);
+        counter.json(part.codeExecutionResult ?? part.code_execution_result);
         // A tool's result contains parts.
         counter.content(part.content);
+        // Anthropic's documents.
+        for (const each of [part.title, part.context]) counter.text(each);
+        const { type, data, content } = objectOf(part.source);
+        counter.content(type === 'text' ? data : content);
         const image = imageOf(part);
         if (image !== null) images += imageTokens(dialect, model, image.size, image.lowDetail);
       }

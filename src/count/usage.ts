@@ -171,19 +171,21 @@ export const sum = (a: Usage, b: Usage): Usage => ({
     : { searchUnits: (a.searchUnits ?? 0) + (b.searchUnits ?? 0) }),
 });
 
-const nonTextFlags = bodyFlags.images | bodyFlags.media | bodyFlags.audio | bodyFlags.tools;
+/** What costs tokens in addition to the text. */
+const nonTextFlags = bodyFlags.media | bodyFlags.audio | bodyFlags.tools | bodyFlags.schema;
 
-/** Teaches the estimator the actual tokens of a prompt. */
+/** Teaches the estimator the actual tokens of a prompt, if they are those of its text. */
 export function learn(
   request: ModelRequest,
   tries: readonly BilledTry[],
   estimator: Estimator,
   counts: Counts | null,
 ): void {
+  if ((request.flags & nonTextFlags) !== 0) return;
   const stated = tries.find(isStated);
-  // Images and tools cost tokens in addition to the text, but only the text's tokens may be learned.
-  if (stated !== undefined && (request.flags & nonTextFlags) !== 0) return;
-  if (stated !== undefined) estimator.learn(request.model, request.textBytes, stated.facts.inputTokens);
-  else if (counts !== null)
-    estimator.learn(request.model, request.textBytes, counts.promptTokens - counts.imageTokens);
+  if (stated === undefined) {
+    if (counts !== null)
+      estimator.learn(request.model, request.textBytes, counts.promptTokens - counts.imageTokens);
+  } else if ((request.flags & bodyFlags.images) === 0)
+    estimator.learn(request.model, request.textBytes, stated.facts.inputTokens);
 }

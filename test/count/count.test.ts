@@ -7,6 +7,7 @@ import { imageSize, imageTokens } from '../../src/count/image.ts';
 import { countPieces } from '../../src/count/pieces.ts';
 import { countPrompt } from '../../src/count/prompt.ts';
 import { type BilledTry, bill, type Counts, learn } from '../../src/count/usage.ts';
+import { bodyFlags } from '../../src/native/inspect.ts';
 import { inspectReply, noFacts, type ReplyFacts } from '../../src/native/reply.ts';
 import type { Target } from '../../src/upstream/target.ts';
 import { sampleEndpoint, sampleRequest } from '../support/samples.ts';
@@ -117,6 +118,18 @@ describe('usage', () => {
     learn(request, [billed({})], estimator, { promptTokens: 1500, imageTokens: 1400, replyTokens: [] });
     expect(estimator.tokens(request.model, 1000)).toBe(100);
   });
+
+  test.each(['tools', 'media', 'audio', 'schema'] as const)(
+    'the estimator learns nothing of text from a request with %s, stated or counted',
+    (flag) => {
+      const estimator = createEstimator();
+      const request = { ...sampleRequest(), textBytes: 100, flags: bodyFlags[flag] };
+      const before = estimator.tokens('m', 1000);
+      learn(request, [billed({})], estimator, { promptTokens: 5000, imageTokens: 0, replyTokens: [] });
+      learn(request, [billed({ usage: true, inputTokens: 5000 })], estimator, null);
+      expect(estimator.tokens('m', 1000)).toBe(before);
+    },
+  );
 });
 
 describe('tokens of text', () => {
@@ -201,6 +214,100 @@ describe('prompts', () => {
     };
     const expected = tokensOf('Be brief.') + 3 + tokensOf('user') + tokensOf('ok') + 3 + 100;
     expect(count('messages', body)).toEqual({ promptTokens: expected, imageTokens: 100 });
+  });
+
+  /** A text that a prompt can't do without. */
+  const told = 'What the model reads costs tokens, wherever a request has it. '.repeat(20);
+  const schema = { type: 'object', properties: { city: { type: 'string', description: told } } };
+  const asked = (part: object) => ({ messages: [{ role: 'user', content: [part] }] });
+  const did = (item: object) => ({ input: [{ role: 'user', content: 'x' }, item] });
+  const turn = (part: object) => ({ contents: [{ role: 'user', parts: [part] }] });
+  const x = { role: 'user', content: 'x' };
+
+  test.each<[string, 'chat' | 'messages' | 'responses' | 'generate', object]>([
+    ['a document of text', 'messages', asked({ type: 'document', source: { type: 'text', data: told } })],
+    [
+      'a document of blocks',
+      'messages',
+      asked({ type: 'document', source: { type: 'content', content: [{ type: 'text', text: told }] } }),
+    ],
+    [
+      'what is said of a document',
+      'messages',
+      asked({ type: 'document', context: told, source: { type: 'url', url: 'https://x' } }),
+    ],
+    [
+      "Anthropic's schema of a reply",
+      'messages',
+      { messages: [x], output_config: { format: { type: 'json_schema', schema } } },
+    ],
+    [
+      "OpenAI's schema of a reply",
+      'chat',
+      { messages: [x], response_format: { type: 'json_schema', json_schema: { name: 'a', schema } } },
+    ],
+    ['functions', 'chat', { messages: [x], functions: [{ name: 'a', parameters: schema }] }],
+    [
+      'the call of a function',
+      'chat',
+      { messages: [x, { role: 'assistant', content: null, function_call: { name: 'a', arguments: told } }] },
+    ],
+    [
+      'the call of a custom tool',
+      'chat',
+      {
+        messages: [
+          x,
+          {
+            role: 'assistant',
+            content: null,
+            tool_calls: [{ id: 'c', type: 'custom', custom: { name: 'a', input: told } }],
+          },
+        ],
+      },
+    ],
+    [
+      'reasoning that is handed back',
+      'chat',
+      { messages: [x, { role: 'assistant', content: '', reasoning_content: told }] },
+    ],
+    [
+      "Responses' call of a custom tool",
+      'responses',
+      did({ type: 'custom_tool_call', call_id: 'c', name: 'a', input: told }),
+    ],
+    [
+      'a patch',
+      'responses',
+      did({ type: 'apply_patch_call', call_id: 'c', operation: { type: 'update_file', diff: told } }),
+    ],
+    ['commands', 'responses', did({ type: 'shell_call', call_id: 'c', action: { commands: [told] } })],
+    [
+      'what commands gave',
+      'responses',
+      did({ type: 'shell_call_output', call_id: 'c', output: [{ stdout: told, stderr: '' }] }),
+    ],
+    [
+      "Responses' schema of a reply",
+      'responses',
+      { input: 'x', text: { format: { type: 'json_schema', name: 'a', schema } } },
+    ],
+    [
+      'a call with underscores',
+      'generate',
+      turn({ function_response: { name: 'a', response: { output: told } } }),
+    ],
+    ['code', 'generate', turn({ executableCode: { language: 'PYTHON', code: told } })],
+    ['what code gave', 'generate', turn({ codeExecutionResult: { outcome: 'OUTCOME_OK', output: told } })],
+    [
+      "Gemini's schema of a reply",
+      'generate',
+      { ...turn({ text: 'x' }), generationConfig: { responseSchema: schema } },
+    ],
+  ])('%s is counted', (_, endpoint, body) => {
+    const { promptTokens } = countPrompt(sampleEndpoint(endpoint), body, tokensOf);
+    expect(promptTokens).toBeGreaterThanOrEqual(tokensOf(told));
+    expect(promptTokens).toBeLessThan(tokensOf(told) + 60);
   });
 
   test('embeddings: texts, and tokens counted by the client', () => {
