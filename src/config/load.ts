@@ -111,6 +111,7 @@ export function parseConfig(
   kept: readonly CatalogModelConfig[] = [],
 ): ConfigResult {
   const filled = new Filled(env, assumes);
+  const isKnown = ({ path }: Finding): boolean => !filled.isAssumed(path);
   const source = readConfigText(text, (value, path) => filled.read(value, path));
   let found = [...source.findings];
   if (source.value === undefined) return faulty(source, found, []);
@@ -132,10 +133,10 @@ export function parseConfig(
   const draft = validPart(source.value, found);
   const { faults, warnings } = draft === null ? { faults: [], warnings: [] } : checkDraft(draft, filled.show);
   found = [...found, ...faults];
-  const real = found.filter(({ path }) => !filled.isAssumed(path));
+  const real = found.filter(isKnown);
   const catalog = loadCatalog(catalogPath(source.value), draft, filled.show, readFile);
-  const ofCatalog = [...place(source, catalog.unread), ...catalog.faults];
-  const warned = [...place(source, warnings), ...catalog.warnings];
+  const ofCatalog = [...place(source, catalog.unread.filter(isKnown)), ...catalog.faults];
+  const warned = [...place(source, warnings.filter(isKnown)), ...catalog.warnings];
   if (real.length > 0 || !parsed.success)
     return { ok: false, faults: [...place(source, real), ...ofCatalog], files: [], warnings: warned };
   const config = normalize(parsed.data);

@@ -184,9 +184,11 @@ export const provider = z.strictObject({
       "Which credential is sent: `apiKey`, the client's own, or the machine's at Google (for Vertex), Azure or AWS (for Bedrock).",
   }),
   headers: z
-    .record(z.string(), z.string())
+    .record(z.string(), z.string().meta({ fromFile: true }))
     .default({})
-    .meta({ description: 'Headers added to each upstream request.' }),
+    .meta({
+      description: 'Headers added to each upstream request; a value may be `${ENV}` or `file:/path`.',
+    }),
   passHeaders: z
     .array(
       z

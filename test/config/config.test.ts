@@ -41,6 +41,7 @@ describe('a valid configuration', () => {
     ['providers.own.baseUrl', 'https://x.example/v1//', 'https://x.example/v1'],
     ['providers.own.baseUrl', 'http://127.0.0.1:${PORT}/v1', 'http://127.0.0.1:4321/v1'],
     ['providers.own.headers', { 'x-a': '$${KEY} $KEY' }, { 'x-a': '${KEY} $KEY' }],
+    ['providers.own.headers', { 'x-a': 'file:/run/key' }, { 'x-a': secretText }],
     ['providers.own.apiKey', 'file:/run/key', secretText],
     ['observe.digestKey', 'file:/run/key', secretText],
     [
@@ -107,6 +108,14 @@ describe('a valid configuration', () => {
     expect(listed(result)).toEqual([]);
     if (!assumes)
       expect(result.ok && result.config.batch).toMatchObject({ queueMax: 4321, deadlineMs: 4321 });
+  });
+
+  it('takes a catalog file and an address as there, whose names are not known here', () => {
+    const text = `${stringify(valid)}catalog: { file: "\${PRICES}" }\nadmin: { host: "\${ADDRESS}" }\n`;
+    const result = parseConfig(text, { ...env, PRICES: undefined }, read, true);
+    expect([listed(result), result.warnings]).toEqual([[], []]);
+    const faults = result.ok ? result.fromCatalogFile.faults : result.faults;
+    expect(faults).toEqual([]);
   });
 
   it('reads a secret once, even if it looks like the name of a file', () => {
