@@ -37,7 +37,7 @@ export function unpricedTargets(config: Config): Finding[] {
         {
           path: ['routes', index, 'targets', position],
           at: 'value',
-          message: `${provider}/${model} has no known price, so the ${limit.what} refuses it: state one in \`catalog.models\`, set \`price: free\` at the provider if it is an own engine, or \`unpriced: allow\` at the limit`,
+          message: `${provider}/${model} has no known price, so the ${limit.what} refuses it: say which model it \`serves\` if this name is your own, state one in \`catalog.models\`, set \`price: free\` at the provider if it is an own engine, or \`unpriced: allow\` at the limit`,
         },
       ];
     });

@@ -300,7 +300,7 @@ describe('a limit in dollars', () => {
   test('warns of targets without a price, and says what to do', () => {
     expect(unpriced(on({}))).toEqual([
       expect.stringMatching(
-        /^routes\[0\]\.targets\[1\]: own\/llama has no known price, so the budget "b" refuses it: state one in `catalog\.models`, set `price: free`.*`unpriced: allow`/,
+        /^routes\[0\]\.targets\[1\]: own\/llama has no known price, so the budget "b" refuses it: say which model it `serves`.*, state one in `catalog\.models`, set `price: free`.*`unpriced: allow`/,
       ),
       expect.stringMatching(/^routes\[1\]\.targets\[0\]: own\/\* has no known price/),
     ]);
