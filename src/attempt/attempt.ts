@@ -12,6 +12,7 @@
 import type { Cancellation } from '../base/cancellation.ts';
 import { cancelRefusal, sleep } from '../base/cancellation.ts';
 import { Refusal } from '../base/errors.ts';
+import { windowsMaxOf } from '../count/usage.ts';
 import { dialects } from '../dialects/index.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ModelRequest } from '../exchange/request.ts';
@@ -96,7 +97,7 @@ export function attempt(
     request,
     deadlineMs,
     deps,
-    trail: new Trail(request.serverTools),
+    trail: new Trail(windowsMaxOf(exchange.endpoint, request)),
     begunMs: nowMs,
     preparation: new Preparation(exchange, request, plan.drops, deadlineMs, deps),
     repeatable: !actsOnce(request) || exchange.headers['idempotency-key'] !== undefined,

@@ -67,16 +67,16 @@ export interface Replied {
 export class Trail {
   readonly steps: AttemptStep[] = [];
   readonly #billed: BilledTry[] = [];
-  readonly #serverTools: boolean;
+  readonly #windows: number | undefined;
   /** Targets whose calls stated more than a request can use. */
   readonly implausible: string[] = [];
   #calls = 0;
   #waitMs = Number.POSITIVE_INFINITY;
   #askedMs = Number.POSITIVE_INFINITY;
 
-  /** @param serverTools tools may run at the provider, which count each round */
-  constructor(serverTools = false) {
-    this.#serverTools = serverTools;
+  /** @param windows how often a call may use up a model's tokens; undefined: as in a plain chat */
+  constructor(windows?: number) {
+    this.#windows = windows;
   }
 
   /**
@@ -161,7 +161,7 @@ export class Trail {
 
   /** Records a call that its provider bills: any that began to answer. */
   bill(each: BilledTry): void {
-    const kept = withPlausible(each, this.#serverTools);
+    const kept = withPlausible(each, this.#windows);
     if (kept !== each) this.implausible.push(each.target.label);
     this.#billed.push(kept);
   }

@@ -1,6 +1,6 @@
 /** Stage count: the usage and cost of a request's tries, as stated by the provider or otherwise counted from text. */
 import { costNanoUsd, isPriceOf, type ModelFacts } from '../catalog/facts.ts';
-import type { Unstated } from '../exchange/endpoint.ts';
+import type { Endpoint, Unstated } from '../exchange/endpoint.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { noUsage, type Usage } from '../exchange/usage.ts';
 import { bodyFlags } from '../native/inspect.ts';
@@ -62,19 +62,30 @@ export function isStated({ facts, complete }: BilledTry): boolean {
 
 /** Tokens of prompt and reply where nobody knows a model's. */
 const contextTokensUsual = 2_000_000;
-/** How often one call may use them up: a model may have larger windows than the catalog knows, and tools run in rounds. */
-const windowsMax = { once: 8, inRounds: 200 };
+/**
+ * How often one call may use them up: a model may have larger windows than the catalog knows, tools run in rounds, and
+ * OpenAI takes 2,048 texts to embed at once, each with a window of its own.
+ */
+const windowsMax = { once: 8, inRounds: 200, ofMany: 2048 };
 /** What one call may cost, in nano-dollars: 10,000 dollars. */
 const costMaxNanoUsd = 1e13;
+
+/** How often a request may use up a model's tokens of prompt and reply, in one call. */
+export function windowsMaxOf(
+  { kind }: Pick<Endpoint, 'kind'>,
+  { serverTools, choices }: Pick<ModelRequest, 'serverTools' | 'choices'>,
+): number {
+  if (kind === 'embedding' || kind === 'rerank') return windowsMax.ofMany;
+  return serverTools ? windowsMax.inRounds : windowsMax.once * choices;
+}
 
 /**
  * The try without tokens and costs that no request can have: a wrong figure would use up a budget at once. Such tokens are
  * counted from the text, like those that nobody states.
- * @param serverTools tools may run at the provider
+ * @param windows how often it may use up a model's tokens
  */
-export function withPlausible(each: BilledTry, serverTools: boolean): BilledTry {
+export function withPlausible(each: BilledTry, windows: number = windowsMax.once): BilledTry {
   const { facts, target } = each;
-  const windows = serverTools ? windowsMax.inRounds : windowsMax.once;
   const tokensMax = (target.facts.contextTokens ?? contextTokensUsual) * windows;
   const cost = facts.pricing?.statedNanoUsd ?? 0;
   const { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens } = facts;

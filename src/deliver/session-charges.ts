@@ -115,7 +115,7 @@ function billOf({ facts, model }: Spent, target: Target, { stages, exchange, req
   const [step] = model === null ? [] : stages.objects.planOf(target.provider, exchange.endpoint, model).steps;
   const used = { label: target.label, facts: step?.target.facts ?? target.facts };
   const stated = { target: used, facts, complete: true, text: () => noText };
-  const plausible = withPlausible(stated, false);
+  const plausible = withPlausible(stated);
   if (plausible !== stated) stages.observer.usageImplausible(target.label);
   return bill(request, [plausible], stages.estimator, null, 'unpriced');
 }

@@ -1,12 +1,20 @@
 /** Stage count: usage that no provider states is counted by a tokenizer, off the request path, within bounds. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createCatalog } from '../../src/catalog/catalog.ts';
 import { costNanoUsd, type Price, unknownFacts } from '../../src/catalog/facts.ts';
 import { createEstimator } from '../../src/count/estimate.ts';
 import { imageSize, imageTokens } from '../../src/count/image.ts';
 import { countPieces } from '../../src/count/pieces.ts';
 import { countPrompt } from '../../src/count/prompt.ts';
-import { type BilledTry, bill, type Counts, learn } from '../../src/count/usage.ts';
+import {
+  type BilledTry,
+  bill,
+  type Counts,
+  learn,
+  windowsMaxOf,
+  withPlausible,
+} from '../../src/count/usage.ts';
 import { bodyFlags } from '../../src/native/inspect.ts';
 import { inspectReply, noFacts, type ReplyFacts } from '../../src/native/reply.ts';
 import type { Target } from '../../src/upstream/target.ts';
@@ -132,6 +140,32 @@ describe('usage', () => {
   );
 });
 
+describe('stated tokens that no request can use are not believed', () => {
+  const stated = (target: string, facts: Partial<ReplyFacts>): BilledTry => ({
+    ...billed({ usage: true, ...facts }),
+    target: {
+      label: target,
+      facts: createCatalog({ openai: { preset: 'openai' } }, [], 0).facts('openai', target),
+    },
+  });
+  const windowsOf = (kind: 'chat' | 'embedding' | 'rerank', choices = 1, serverTools = false) =>
+    windowsMaxOf({ kind }, { choices, serverTools });
+
+  test.each([
+    ['a long chat', 'gpt-4o', { inputTokens: 900_000 }, windowsOf('chat'), true],
+    ['more than any chat', 'gpt-4o', { inputTokens: 1_100_000 }, windowsOf('chat'), false],
+    ['rounds of tools', 'gpt-4o', { inputTokens: 1_100_000 }, windowsOf('chat', 1, true), true],
+    ['many texts to embed', 'text-embedding-3-small', { inputTokens: 290_000 }, windowsOf('embedding'), true],
+    ['one text to embed', 'text-embedding-3-small', { inputTokens: 2 ** 31 }, windowsOf('embedding'), false],
+    ['many choices', 'gpt-4', { outputTokens: 20 * 4000 }, windowsOf('chat', 20), true],
+    ['one choice', 'gpt-4', { outputTokens: 20 * 4000 }, windowsOf('chat'), false],
+    ['many documents to rank', 'gpt-4', { inputTokens: 500_000 }, windowsOf('rerank'), true],
+  ])('%s', (_, model, facts, windows, believed) => {
+    const each = stated(model, facts);
+    expect(withPlausible(each, windows) === each).toBe(believed);
+  });
+});
+
 describe('tokens of text', () => {
   test('pieces count as much as the whole, except for a token per split without a space', () => {
     const word = fc.oneof(
@@ -214,100 +248,6 @@ describe('prompts', () => {
     };
     const expected = tokensOf('Be brief.') + 3 + tokensOf('user') + tokensOf('ok') + 3 + 100;
     expect(count('messages', body)).toEqual({ promptTokens: expected, imageTokens: 100 });
-  });
-
-  /** A text that a prompt can't do without. */
-  const told = 'What the model reads costs tokens, wherever a request has it. '.repeat(20);
-  const schema = { type: 'object', properties: { city: { type: 'string', description: told } } };
-  const asked = (part: object) => ({ messages: [{ role: 'user', content: [part] }] });
-  const did = (item: object) => ({ input: [{ role: 'user', content: 'x' }, item] });
-  const turn = (part: object) => ({ contents: [{ role: 'user', parts: [part] }] });
-  const x = { role: 'user', content: 'x' };
-
-  test.each<[string, 'chat' | 'messages' | 'responses' | 'generate', object]>([
-    ['a document of text', 'messages', asked({ type: 'document', source: { type: 'text', data: told } })],
-    [
-      'a document of blocks',
-      'messages',
-      asked({ type: 'document', source: { type: 'content', content: [{ type: 'text', text: told }] } }),
-    ],
-    [
-      'what is said of a document',
-      'messages',
-      asked({ type: 'document', context: told, source: { type: 'url', url: 'https://x' } }),
-    ],
-    [
-      "Anthropic's schema of a reply",
-      'messages',
-      { messages: [x], output_config: { format: { type: 'json_schema', schema } } },
-    ],
-    [
-      "OpenAI's schema of a reply",
-      'chat',
-      { messages: [x], response_format: { type: 'json_schema', json_schema: { name: 'a', schema } } },
-    ],
-    ['functions', 'chat', { messages: [x], functions: [{ name: 'a', parameters: schema }] }],
-    [
-      'the call of a function',
-      'chat',
-      { messages: [x, { role: 'assistant', content: null, function_call: { name: 'a', arguments: told } }] },
-    ],
-    [
-      'the call of a custom tool',
-      'chat',
-      {
-        messages: [
-          x,
-          {
-            role: 'assistant',
-            content: null,
-            tool_calls: [{ id: 'c', type: 'custom', custom: { name: 'a', input: told } }],
-          },
-        ],
-      },
-    ],
-    [
-      'reasoning that is handed back',
-      'chat',
-      { messages: [x, { role: 'assistant', content: '', reasoning_content: told }] },
-    ],
-    [
-      "Responses' call of a custom tool",
-      'responses',
-      did({ type: 'custom_tool_call', call_id: 'c', name: 'a', input: told }),
-    ],
-    [
-      'a patch',
-      'responses',
-      did({ type: 'apply_patch_call', call_id: 'c', operation: { type: 'update_file', diff: told } }),
-    ],
-    ['commands', 'responses', did({ type: 'shell_call', call_id: 'c', action: { commands: [told] } })],
-    [
-      'what commands gave',
-      'responses',
-      did({ type: 'shell_call_output', call_id: 'c', output: [{ stdout: told, stderr: '' }] }),
-    ],
-    [
-      "Responses' schema of a reply",
-      'responses',
-      { input: 'x', text: { format: { type: 'json_schema', name: 'a', schema } } },
-    ],
-    [
-      'a call with underscores',
-      'generate',
-      turn({ function_response: { name: 'a', response: { output: told } } }),
-    ],
-    ['code', 'generate', turn({ executableCode: { language: 'PYTHON', code: told } })],
-    ['what code gave', 'generate', turn({ codeExecutionResult: { outcome: 'OUTCOME_OK', output: told } })],
-    [
-      "Gemini's schema of a reply",
-      'generate',
-      { ...turn({ text: 'x' }), generationConfig: { responseSchema: schema } },
-    ],
-  ])('%s is counted', (_, endpoint, body) => {
-    const { promptTokens } = countPrompt(sampleEndpoint(endpoint), body, tokensOf);
-    expect(promptTokens).toBeGreaterThanOrEqual(tokensOf(told));
-    expect(promptTokens).toBeLessThan(tokensOf(told) + 60);
   });
 
   test('embeddings: texts, and tokens counted by the client', () => {
