@@ -50,10 +50,12 @@ export function createCatalog(
   const opened = new Map<string, FindRow>();
   const tables = new Map<string, FindRow>();
   const stating = new Set<string>();
-  for (const [name, { preset }] of Object.entries(providers)) {
-    const id = preset === undefined ? undefined : presets[preset]?.prices;
+  const tableOf = (provider: string): string | null =>
+    presets[providers[provider]?.preset ?? '']?.prices ?? null;
+  for (const name of Object.keys(providers)) {
+    const id = tableOf(name);
     if (id === costStating) stating.add(name);
-    if (id === undefined || id === null) continue;
+    if (id === null) continue;
     const table = opened.get(id) ?? openTable(id);
     opened.set(id, table);
     tables.set(name, table);
@@ -62,8 +64,7 @@ export function createCatalog(
   const named = new Map<string, readonly string[]>();
 
   const namesAt = (provider: string): readonly string[] => {
-    const preset = providers[provider]?.preset;
-    const id = preset === undefined ? null : (presets[preset]?.prices ?? null);
+    const id = tableOf(provider);
     const own = models.filter((entry) => entry.provider === '*' || entry.provider === provider);
     const exact = own.map(({ model }) => model).filter((model) => !model.endsWith('*'));
     return [...new Set([...exact, ...(id === null ? [] : namesOf(id))])];
@@ -72,7 +73,9 @@ export function createCatalog(
   /** The price of a row of the provider's table; null: unknown. */
   const tablePrice = (provider: string, row: Row | undefined, model: string): Price | null => {
     if (providers[provider]?.price === 'free') return freeFacts.price;
-    return row === undefined ? null : withServices(priceOf(row, wallMs), model);
+    const price = row === undefined ? null : priceOf(row, wallMs);
+    const services = servicesOf(model, tableOf(provider) ?? '');
+    return price === null || services === undefined ? price : { ...price, services };
   };
 
   const find = (provider: string, model: string): ModelFacts => {
@@ -114,11 +117,6 @@ export function createCatalog(
 
 /** The provider whose replies state dollars: https://openrouter.ai/docs/use-cases/usage-accounting */
 const costStating = 'openrouter';
-
-function withServices(price: Price | null, model: string): Price | null {
-  const services = servicesOf(model);
-  return price === null || services === undefined ? price : { ...price, services };
-}
 
 /** Whether an entry of the configuration is for this model. */
 function fits(entry: CatalogModelConfig, provider: string, model: string): boolean {

@@ -199,6 +199,20 @@ describe('costs', () => {
   });
 });
 
+test.each([
+  ['groq', 'llama-3.3-70b-versatile', 'flex', 1],
+  ['groq', 'openai/gpt-oss-120b', 'flex', 1],
+  ['openai', 'gpt-5', 'flex', 0.5],
+  ['openai', 'gpt-4.1', 'priority', 1.75],
+  ['xai', 'grok-4', 'priority', 2],
+] as const)('%s/%s at %s costs %d times as much', (provider, model, service, times) => {
+  const { price } = catalogOf([provider]).facts(provider, model);
+  const used = { ...noUsage, inputTokens: 1000, outputTokens: 1000 };
+  const cost = (pricing: object): number => (price === null ? 0 : costNanoUsd(price, { ...used, pricing }));
+  expect(cost({})).toBeGreaterThan(0);
+  expect(cost({ service })).toBe(times * cost({}));
+});
+
 describe('the catalog', () => {
   test('knows price, window, longest reply and capabilities of a model by its provider', () => {
     const facts = catalogOf(['openai', 'groq']).facts('openai', 'gpt-4o-mini');
