@@ -1,8 +1,10 @@
 /** Checks the catalog's entries, in the configuration or in the catalog file, and matches models with providers. */
 
 import { didYouMean } from '../base/did-you-mean.ts';
-import { hasTable } from '../catalog/prices.ts';
+import { entryOf } from '../base/json.ts';
+import { type FindRow, hasTable, openTable, priceOf } from '../catalog/prices.ts';
 import { presets } from '../dialects/presets.ts';
+import { farFuture } from './check-prices.ts';
 import { type Path, pathText } from './faults.ts';
 import type { Draft, Report } from './report.ts';
 
@@ -17,6 +19,18 @@ export function checkCatalog(
   report: Report,
 ): void {
   const seen = new Map<string, Path>();
+  const tables = new Map<string, FindRow>();
+  const priced = (provider: string, model: string): boolean => {
+    if (provider === '*') return true;
+    const { preset = '', price } = entryOf(providers ?? {}, provider) ?? {};
+    if (price === 'free') return true;
+    const table = entryOf(presets, preset)?.prices ?? null;
+    if (table === null || !hasTable(table)) return false;
+    const find = tables.get(table) ?? openTable(table);
+    tables.set(table, find);
+    const row = find(model);
+    return model.endsWith('*') || (row !== undefined && priceOf(row, farFuture) !== null);
+  };
   const wide: { provider: string; prefix: string; at: Path }[] = [];
   entries.forEach((entry, index) => {
     const at = [...path, index];
@@ -37,25 +51,24 @@ export function checkCatalog(
       );
     seen.set(JSON.stringify([provider, model]), at);
     if (model.endsWith('*')) wide.push({ provider, prefix: model.slice(0, -1), at });
-    checkPrice(at, entry, providers, report);
+    checkPrice(at, entry, () => priced(provider, model), report);
   });
 }
 
 const covers = (wide: { provider: string; prefix: string }, provider: string, model: string): boolean =>
   (wide.provider === '*' || wide.provider === provider) && model.replace(/\*$/, '').startsWith(wide.prefix);
 
-/** Checks one entry's facts. Half a price is no price if the built-in tables don't have the other half. */
-function checkPrice(at: Path, entry: object, providers: Providers | undefined, report: Report): void {
-  const { provider = '*' } = entry as { provider?: string };
+/**
+ * Checks one entry's facts. Half a price is no price if nobody knows the other half.
+ * @param priced whether a built-in table may have it
+ */
+function checkPrice(at: Path, entry: object, priced: () => boolean, report: Report): void {
   const given = Object.keys(entry).filter((key) => key !== 'provider' && key !== 'model');
   if (given.length === 0)
     report.fault(at, 'has no facts about the model: add a price or another fact', 'key');
   const missing = ['inputUsdPerMTok', 'outputUsdPerMTok'].filter((key) => !given.includes(key));
   const prices = given.some((key) => key.endsWith('UsdPerMTok'));
-  const preset = providers?.[provider]?.preset;
-  const table = preset !== undefined && Object.hasOwn(presets, preset) ? presets[preset]?.prices : null;
-  const known = provider === '*' || (table !== null && table !== undefined && hasTable(table));
-  if (!prices || missing.length === 0 || known) return;
+  if (!prices || missing.length === 0 || priced()) return;
   report.warn(at, `the price is incomplete: add ${missing.map((key) => `\`${key}\``).join(' and ')}`);
 }
 

@@ -14,7 +14,7 @@ interface Strict {
 }
 
 /** Prices that begin later count as known, so the check depends on no clock. */
-const farFuture = 8.64e15;
+export const farFuture = 8.64e15;
 
 /** A warning for each target that a limit in dollars would refuse, since nobody knows its price. */
 export function unpricedTargets(config: Config): Finding[] {

@@ -88,11 +88,16 @@ describe('an entry', () => {
   });
 
   test('with half a price is warned about if no table has the other half', () => {
-    const half = (provider: string) => load({ models: [{ provider, model: 'm', inputUsdPerMTok: 1 }] });
-    expect(warningsOf(half('own'))).toEqual([
-      '|catalog.models[0]: the price is incomplete: add `outputUsdPerMTok`',
-    ]);
-    expect(warningsOf(half('openai'))).toEqual([]);
+    const half = (provider: string, model = 'm') =>
+      warningsOf(load({ models: [{ provider, model, inputUsdPerMTok: 1 }] }));
+    const incomplete = ['|catalog.models[0]: the price is incomplete: add `outputUsdPerMTok`'];
+    expect(half('own')).toEqual(incomplete);
+    expect(half('openai')).toEqual(incomplete);
+    expect(half('openai', 'ft:gpt-4o-mini:acme::x')).toEqual(incomplete);
+    expect(half('openai', 'gpt-4o')).toEqual([]);
+    // Some of its models are in the table.
+    expect(half('openai', 'gpt-*')).toEqual([]);
+    expect(half('*')).toEqual([]);
   });
 });
 
