@@ -73,6 +73,7 @@ keys! {
     Images = b"images",
     Inputs = b"inputs",
     Prompt = b"prompt",
+    Source = b"source",
     Stream = b"stream",
     System = b"system",
     Tokens = b"tokens",

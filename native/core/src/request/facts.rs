@@ -73,6 +73,15 @@ pub mod flag {
     pub const CODE: u32 = 1 << 27;
     /// Above here, 1 + the tier; 0: the request was not classified.
     pub const TIER_SHIFT: u32 = 28;
+
+    /// What a blob of this media type is.
+    pub(crate) fn of_media(media_type: &str) -> u32 {
+        match media_type.split('/').next() {
+            Some("image") => IMAGE,
+            Some("audio") => FILE | AUDIO,
+            _ => FILE,
+        }
+    }
 }
 
 /// What a body says. Offsets are bytes of the original body.

@@ -11,6 +11,7 @@ use crate::request::facts::{Facts, STOPS_MAX, Verdict, flag};
 use crate::request::field::{Field, count};
 use crate::request::place::{Place, describes_tools, is_label, is_prompt, is_signed};
 use crate::request::question::Asking;
+use crate::request::source::Source;
 use crate::text::chars::char_count;
 use crate::tier::classify::{Gatherer, is_code, tier};
 use crate::tier::features::Features;
@@ -29,6 +30,8 @@ pub(crate) struct Inspector<'b> {
     seen: u32,
     include_usage_seen: bool,
     thinking_disabled: bool,
+    /// The document at hand.
+    source: Source,
     /// Stop sequences so far.
     stops: u32,
     /// The top-level field at hand holds prompt text.
@@ -59,6 +62,7 @@ impl<'b> Inspector<'b> {
             seen: 0,
             include_usage_seen: false,
             thinking_disabled: false,
+            source: Source::default(),
             stops: 0,
             prompt: false,
             root: Key::Other,
@@ -242,10 +246,7 @@ impl<'b> Inspector<'b> {
 
     /// A value inside one of the containers that have a meaning of their own.
     fn detail(&mut self, place: Place, key: Key, token: Token) {
-        let text = match token {
-            Token::String(text) => Some(text),
-            _ => None,
-        };
+        let text = if let Token::String(text) = token { Some(text) } else { None };
         let spells = |this: &mut Self, words: &[&str]| {
             text.is_some_and(|text| words.iter().any(|word| this.spells(text, word)))
         };
@@ -273,13 +274,9 @@ impl<'b> Inspector<'b> {
                 0
             }
             (Place::CacheControl, Key::Ttl) if spells(self, &["1h"]) => flag::CACHE_HOUR,
-            (Place::Blob, Key::MimeType | Key::MimeTypeSnake) => match text {
-                Some(text) if self.body[text.start..text.end].starts_with("image/") => flag::IMAGE,
-                Some(text) if self.body[text.start..text.end].starts_with("audio/") => {
-                    flag::FILE | flag::AUDIO
-                }
-                _ => flag::FILE,
-            },
+            (Place::Blob, Key::MimeType | Key::MimeTypeSnake) => {
+                flag::of_media(text.map_or("", |text| &self.body[text.start..text.end]))
+            }
             (Place::Tool, Key::Type) if token != Token::Null && !spells(self, &["custom", "function"]) => {
                 flag::SERVER_TOOLS
             }
@@ -354,6 +351,7 @@ impl<'b> Inspector<'b> {
                 self.asking.end();
                 self.gatherer.iter_mut().for_each(Gatherer::end_message);
             }
+            Place::Source => self.source = Source::default(),
             Place::Thinking if !std::mem::take(&mut self.thinking_disabled) => {
                 self.facts.flags |= flag::REASONING;
             }
@@ -365,7 +363,8 @@ impl<'b> Inspector<'b> {
         // Each text of a batch to be embedded names its model again.
         let named = key == Key::Model && self.endpoint == Endpoint::Generate;
         let given = place == Place::Given;
-        if self.prompt && (given || !is_label(key) && !named) {
+        let read = place == Place::Source && self.source.reads(key, &self.body[text.start..text.end]);
+        if self.prompt && (given || read || !is_label(key) && !named) {
             let raw = &self.body[text.start..text.end];
             self.facts.text_spans += 1;
             self.facts.text_bytes += text.bytes();

@@ -8,3 +8,4 @@ mod inspector;
 mod place;
 pub mod question;
 pub mod registers;
+mod source;

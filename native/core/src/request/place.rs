@@ -24,6 +24,8 @@ pub(crate) enum Place {
     Generation,
     /// Gemini's `inlineData` and `fileData`.
     Blob,
+    /// Where Anthropic's documents and images come from.
+    Source,
     /// The texts that end a reply.
     Stops,
     /// What is to be written to the provider's cache, and for how long.
@@ -74,6 +76,7 @@ impl Place {
             (Place::Tools, _, false) if anthropic || gemini || responses => Place::Tool,
             (Place::Given, ..) => Place::Given,
             (Place::Part, Key::Input, false) if anthropic => Place::Given,
+            (Place::Part, Key::Source, false) if anthropic => Place::Source,
             (
                 Place::Part,
                 Key::GeminiFunctionCall
