@@ -327,7 +327,8 @@ export function expect(body: Buffer, endpoint: number, kinds: number, valuesMax:
   const asked = question(root, endpoint);
   const personal =
     asked !== undefined && edits.some(({ start, end }) => asked.start < start && end < asked.end);
-  const prompt = ['messages', 'system', 'input', 'prompt', 'tools'];
+  const described = ['tools', 'functions', 'response_format', 'output_format', 'output_config'];
+  const prompt = ['messages', 'system', 'input', 'prompt', ...described];
   const texts = root.members
     .filter((member) => prompt.includes(member.key.text))
     .flatMap((member) => strings(member.value, member.key.text))

@@ -9,7 +9,7 @@ use crate::pii::scrub::Scrubber;
 use crate::request::endpoint::Endpoint;
 use crate::request::facts::{Facts, STOPS_MAX, Verdict, flag};
 use crate::request::field::{Field, count};
-use crate::request::place::{Place, describes_tools, is_label, is_prompt, is_signed};
+use crate::request::place::{Place, describes, is_label, is_prompt, is_signed};
 use crate::request::question::Asking;
 use crate::request::source::Source;
 use crate::text::chars::char_count;
@@ -142,7 +142,7 @@ impl<'b> Inspector<'b> {
         match token {
             Token::String(text) => self.string(place, key, text),
             // What tools are given and give.
-            Token::Number if self.prompt && !describes_tools(self.root) => {
+            Token::Number if self.prompt && !describes(self.endpoint, self.root) => {
                 self.scrubber.look_at_number(self.walker.start()..self.walker.end(), self.label);
             }
             Token::ObjectStart => {
@@ -201,14 +201,9 @@ impl<'b> Inspector<'b> {
             }
             Key::ServiceTier | Key::ServiceTierCamel | Key::Speed => {
                 let mut spells = |word| matches!(token, Token::String(text) if self.spells(text, word));
-                let set = if spells("priority") {
-                    flag::PRIORITY
-                } else if spells("fast") {
-                    flag::FAST
-                } else {
-                    0
-                };
-                self.facts.flags |= set;
+                let priority = if spells("priority") { flag::PRIORITY } else { 0 };
+                let fast = if spells("fast") { flag::FAST } else { 0 };
+                self.facts.flags |= priority | fast;
             }
             Key::WebSearchOptions if chat => self.facts.flags |= flag::SERVER_TOOLS,
             _ => {}
@@ -313,7 +308,10 @@ impl<'b> Inspector<'b> {
             (Key::ResponseMimeType, Token::String(text)) if self.spells(text, "application/json") => {
                 flag::STRUCTURED
             }
-            (Key::ResponseSchema | Key::ResponseJsonSchema, Token::ObjectStart) => flag::STRUCTURED,
+            (Key::ResponseSchema | Key::ResponseJsonSchema, Token::ObjectStart) => {
+                self.prompt = true;
+                flag::STRUCTURED
+            }
             (Key::ThinkingConfig, Token::ObjectStart) => flag::REASONING,
             (Key::Temperature, Token::Number) => {
                 self.sampled();
@@ -371,7 +369,7 @@ impl<'b> Inspector<'b> {
             self.facts.text_chars += char_count(raw.as_bytes()) - text.saved_chars;
             self.gatherer.iter_mut().for_each(|gatherer| gatherer.text(self.root, text));
             // Tools are described by the app; a schema couldn't be followed with other words in it.
-            let described = describes_tools(self.root);
+            let described = describes(self.endpoint, self.root);
             if let Some(texts) = self.texts.as_mut().filter(|_| !described) {
                 texts.add(self.scrubber.looked(), raw, text.escaped());
             }

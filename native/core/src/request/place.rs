@@ -103,18 +103,27 @@ pub(crate) fn is_prompt(endpoint: Endpoint, key: Key) -> bool {
             | Key::Instructions
             | Key::Prompt
             | Key::Tools
+            | Key::Functions
             | Key::Contents
             | Key::SystemInstruction
             | Key::SystemInstructionSnake
-    ) || endpoint == Endpoint::Generate
-        && matches!(key, Key::Content | Key::Requests | Key::GenerateContentRequest)
+    ) || endpoint != Endpoint::Auxiliary && has_schema(endpoint, key)
+        || endpoint == Endpoint::Generate
+            && matches!(key, Key::Content | Key::Requests | Key::GenerateContentRequest)
         || endpoint == Endpoint::Auxiliary && matches!(key, Key::Query | Key::Documents)
         || endpoint.is_cohere() && matches!(key, Key::Query | Key::Documents | Key::Texts | Key::Inputs)
 }
 
-/// Whether a top-level field says which tools there are.
-pub(crate) fn describes_tools(root: Key) -> bool {
-    matches!(root, Key::Tools | Key::Functions)
+/// Whether a top-level field has the JSON Schema of the reply and little else.
+fn has_schema(endpoint: Endpoint, key: Key) -> bool {
+    matches!(key, Key::ResponseFormat | Key::OutputFormat | Key::OutputConfig)
+        || endpoint == Endpoint::Responses && key == Key::Text
+}
+
+/// Whether a top-level field says which tools there are, or what form the reply has.
+pub(crate) fn describes(endpoint: Endpoint, root: Key) -> bool {
+    matches!(root, Key::Tools | Key::Functions | Key::GenerationConfig | Key::GenerationConfigSnake)
+        || has_schema(endpoint, root)
 }
 
 /// Whether strings under this key are labels, links and blobs, not text that a model reads as such.
