@@ -39,7 +39,7 @@ export const help = `sidegate: an LLM gateway beside your service
                                    serve only the simulator: all dialects, and faults to test apps with
   sidegate presets                 list the known providers
   sidegate schema                  print the configuration's JSON Schema
-  sidegate --version | --help | help
+  sidegate --version | --help | help [COMMAND]
 `;
 
 type Command = (args: string[], shell: Shell) => Promise<number>;
@@ -64,11 +64,12 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
 ]);
 
 /** Commands that answer `--help` themselves; the others print the list of commands. */
-const explained: ReadonlySet<string> = new Set(['costs']);
+const explained: ReadonlySet<string> = new Set(['cache', 'costs', 'keys']);
 
 /** Runs a command. Resolves with the exit code when it has finished. */
 export async function runCli(args: readonly string[], shell: Shell): Promise<number> {
-  const [name, ...rest] = args;
+  const [first, second] = args;
+  const [name, ...rest] = first === 'help' && second !== undefined ? [second, '--help'] : args;
   if (name === undefined) {
     shell.printError(help);
     return 2;

@@ -13,10 +13,14 @@ const options = {
   route: { type: 'string' },
   tag: { type: 'string' },
   'older-than': { type: 'string' },
+  help: { type: 'boolean' },
 } as const;
+/** Options that choose what is purged. */
+const choices = ['tenant', 'route', 'tag', 'older-than'] as const;
 const adminDefault = 'http://127.0.0.1:4101';
 
-const usage = `usage: sidegate cache report [--admin URL] [--json]
+/** What `sidegate cache --help` prints. */
+export const usage = `usage: sidegate cache report [--admin URL] [--json]
        sidegate cache purge [--tenant NAME] [--route MODEL] [--tag NAME] [--older-than SPAN] [--admin URL]
 
   SPAN is like 30m, 24h or 7d. Without any of these, all entries are purged.
@@ -32,10 +36,17 @@ interface Report {
 export async function cacheCommand(args: string[], shell: Shell): Promise<number> {
   const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
   const [what, ...rest] = positionals;
+  if (values.help === true) {
+    shell.print(usage);
+    return 0;
+  }
   if (rest.length > 0 || (what !== 'report' && what !== 'purge')) {
     shell.printError(usage);
     return 2;
   }
+  const chosen = what === 'report' ? choices.find((name) => values[name] !== undefined) : undefined;
+  if (chosen !== undefined)
+    throw new UsageError(`--${chosen} is for \`cache purge\`: a report shows everything.`);
   const ask = adminClient(values.admin ?? adminDefault, shell);
   if (what === 'report') {
     const report = (await ask('GET', '/cache')) as Report;

@@ -37,6 +37,7 @@ const options = {
   admin: { type: 'string' },
   store: { type: 'string' },
   config: { type: 'string', short: 'c' },
+  help: { type: 'boolean' },
 } as const;
 
 type Values = ReturnType<typeof parse>['values'];
@@ -53,6 +54,10 @@ interface KeyAccess {
 /** Runs `sidegate keys`; returns the exit code. */
 export async function keys(args: string[], shell: Shell): Promise<number> {
   const { values, positionals } = parse(args);
+  if (values.help === true) {
+    shell.print(help);
+    return 0;
+  }
   const [action, id, ...rest] = positionals;
   const known = action === 'create' || action === 'list' || action === 'revoke';
   const wanted = action === 'revoke' ? id !== undefined : id === undefined;
