@@ -65,7 +65,7 @@ export const families: readonly Family[] = [
   family(gpt, sees, 32_768, 'gpt-4-1'),
   family(gpt, ['vision', 'tools', 'code'], 4096, 'gpt-4-turbo'),
   family(gpt, ['tools', 'code'], 8192, 'gpt-4'),
-  family(gpt, ['tools'], 4096, 'gpt-3-5-turbo'),
+  family(gpt, ['tools'], 4096, 'gpt-3-5-turbo', 'gpt-35-turbo'),
   family(gpt, frontier, 128_000, 'gpt-5'),
   family(gpt, frontier, null, 'gpt-6'),
   family(gpt, thinks, 131_072, 'gpt-oss'),

@@ -13,8 +13,9 @@ interface Maker {
 }
 
 const makers = {
-  // Not gpt-oss, which runs elsewhere, nor names with the owner in front, as other platforms have them.
-  gpt: { names: /^(?:ft:)?gpt-(?!oss)(\d+)(?:(?:\.|(?<=5)-)(\d{1,2})(?!\d))?/ },
+  // Not gpt-oss, which runs elsewhere, nor names with the owner in front, as other platforms have them. Azure leaves the
+  // dot out: gpt-35-turbo.
+  gpt: { names: /^(?:ft:)?gpt-(?!oss)(\d)(?:(?:\.|(?<=5)-)?(\d{1,2})(?!\d))?/ },
   o: { names: /^(?:ft:)?o(\d)()/ },
   claude: {
     names: /claude-(?:[a-z]+-)?(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?/,

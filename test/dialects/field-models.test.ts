@@ -216,6 +216,25 @@ test('every model that a maker of the table prices and that reasons has a row', 
   }
 });
 
+test.each([
+  ['gpt-35-turbo', 'gpt-3.5-turbo'],
+  ['gpt-35-turbo-16k', 'gpt-3.5-turbo'],
+  ['gpt-41-mini', 'gpt-4.1-mini'],
+  ['gpt-51', 'gpt-5.1'],
+  ['gpt-56-terra', 'gpt-5.6-terra'],
+  ['gpt-5-2025-08-07', 'gpt-5'],
+  ['gpt-4-0613', 'gpt-4'],
+])('%s, as Azure and its deployments write it, is %s', (written, meant) => {
+  expect(refusesOf(written)).toEqual(refusesOf(meant));
+  const said = { ...say('anthropic', 'tool') };
+  const { body } = translated('anthropic', 'openai', written, said, { refuses: refusesOf(written) });
+  expect(body.reasoning_effort).toBe(meant.startsWith('gpt-5.6') ? 'none' : undefined);
+});
+
+test('gpt-35-turbo is the family that it belongs to', () => {
+  expect(familyOf('gpt-35-turbo')).toBe(familyOf('gpt-3.5-turbo'));
+});
+
 test('every row of the table names the maker’s page', () => {
   for (const { docs } of rows) expect(docs).toMatch(/^https:\/\//);
 });
