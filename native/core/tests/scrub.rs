@@ -1,5 +1,6 @@
 //! What leaves in place of a body with personal data in it.
 
+use sidegate_core::pii::document::scrub_document;
 use sidegate_core::pii::kinds::KINDS;
 use sidegate_core::pii::policy::{Action, Policy};
 use sidegate_core::pii::recognised::Recognised;
@@ -264,4 +265,32 @@ fn a_question_with_a_name_in_it_is_known_as_personal() {
     };
     assert!(personal("Who is Ann?"));
     assert!(!personal("Who is he?"));
+}
+
+#[test]
+fn secrets_in_structured_arguments_are_known_by_their_names() {
+    let secrets = Policy::new(&[("password", Action::Redact)], Vec::new(), &[], b"").unwrap();
+    let scrubbed = |body: &str, endpoint| {
+        let inspection = inspect(body.as_bytes(), endpoint, &secrets, "", &[], false, b"", 100);
+        inspection.scrubbed.body.map(|body| String::from_utf8(body).unwrap())
+    };
+    let given = r#"{"password":"hunter2!x","login":{"API key":"a1b2c3d4e5f6g7h8"},"authorization":"Bearer 9f8e7d6c5b4a39281706",
+        "nextPageToken":"CDIQAA1234567890abcd","secret":"none","username":"ann_smith1985"}"#;
+    let cut = r#"{"password":"[PASSWORD]","login":{"API key":"[PASSWORD]"},"authorization":"Bearer [PASSWORD]",
+        "nextPageToken":"CDIQAA1234567890abcd","secret":"none","username":"ann_smith1985"}"#;
+    let anthropic = r#"{"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"b","input":GIVEN}]}]}"#;
+    let gemini = r#"{"contents":[{"role":"model","parts":[{"functionCall":{"name":"a","args":GIVEN}},
+        {"functionResponse":{"name":"a","response":GIVEN}}]}]}"#;
+    for (body, endpoint) in [(anthropic, Endpoint::Messages), (gemini, Endpoint::Generate)] {
+        let expected = body.replace("GIVEN", cut);
+        assert_eq!(scrubbed(&body.replace("GIVEN", given), endpoint), Some(expected));
+    }
+    // What the API itself is given, it needs: the credentials of a server of tools, for one.
+    let server =
+        r#"{"mcp_servers":[{"url":"https://a.de","authorization_token":"a1b2c3d4e5f6g7h8"}],"messages":[]}"#;
+    assert_eq!(scrubbed(server, Endpoint::Messages), None);
+    // A reply's are known, too.
+    let reply = anthropic.replace("GIVEN", given);
+    let reply = scrub_document(reply.as_bytes(), &secrets, "").unwrap().body.unwrap();
+    assert_eq!(String::from_utf8(reply).unwrap(), anthropic.replace("GIVEN", cut));
 }

@@ -299,6 +299,11 @@ impl<'t> Nearby<'t> {
         }
     }
 
+    /// What the text is called.
+    pub fn label(&self) -> &'t [u8] {
+        self.label
+    }
+
     /// What the label says.
     pub fn named(&self) -> Contexts {
         *self.named.get_or_init(|| {

@@ -23,7 +23,7 @@ pub fn scrub_document(body: &[u8], policy: &Policy, scope: &str) -> Option<Scrub
                 rest = walker.end();
             }
             Ok(Some(Token::String(value))) => {
-                scrubber.look(value, label);
+                scrubber.look(value, label, arguments.is_some());
                 rest = walker.end();
             }
             Ok(Some(Token::Number)) if arguments.is_some() => {

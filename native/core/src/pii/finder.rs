@@ -49,6 +49,8 @@ pub struct Finder {
     words: Vec<KindSet>,
     /// Those of groups of an address.
     parts: KindSet,
+    /// Those of members.
+    members: KindSet,
     /// Those of tokens, and how long the shortest is that one wants to see.
     tokens: (KindSet, usize),
     /// Whether anything is anchored at digits.
@@ -77,6 +79,7 @@ impl Finder {
         let mut digits = [KindSet::NONE; 32];
         let mut words = vec![KindSet::NONE; WORD_MAX + 1];
         let mut parts = KindSet::NONE;
+        let mut members = KindSet::NONE;
         let mut tokens = (KindSet::NONE, usize::MAX);
         for (at, (_, matcher)) in matchers.iter().enumerate() {
             let place = at as KindId;
@@ -91,6 +94,7 @@ impl Finder {
                         words[least..=most].iter_mut().for_each(|kinds| *kinds = kinds.with(place));
                     }
                     Anchor::Part => parts = parts.with(place),
+                    Anchor::Member => members = members.with(place),
                     Anchor::Token(least) => tokens = (tokens.0.with(place), least.min(tokens.1)),
                     Anchor::Text(text) => {
                         let sign = SIGNS.iter().position(|&sign| text.as_bytes() == [sign]);
@@ -122,6 +126,7 @@ impl Finder {
             digits,
             words,
             parts,
+            members,
             tokens,
             numeric,
             last: KindSet::NONE,
@@ -162,6 +167,19 @@ impl Finder {
             custom.find(text, |range| found.push(Finding { kind: *kind, range }));
         }
         self.merge(found);
+    }
+
+    /// Looks again at a text in which values were looked for: it is what a tool is given or gives as the member `label`.
+    pub fn find_member(&self, text: &str, label: &str, found: &mut Vec<Finding>) {
+        let nearby = Nearby::new(text, label);
+        let spot = Spot::new(text, &nearby, 0, 0..text.len());
+        let before = found.len();
+        for place in self.members.ids() {
+            self.ask(usize::from(place), &spot, found);
+        }
+        if found.len() > before {
+            self.merge(found);
+        }
     }
 
     /// Sorts findings and makes one of those that overlap, of the kind among theirs with the lowest number, so that nothing

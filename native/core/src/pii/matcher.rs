@@ -23,6 +23,9 @@ pub enum Anchor {
     Token(usize),
     /// This text, ASCII.
     Text(&'static str),
+    /// All of what a tool is given or gives as the value of a member. Other members are the API's: it knows what they mean,
+    /// and needs what they say.
+    Member,
 }
 
 /// Finds the values of one kind.
@@ -70,6 +73,11 @@ impl<'t> Spot<'t> {
     /// The anchor's own text.
     pub fn word(&self) -> &'t str {
         &self.text[self.anchor.clone()]
+    }
+
+    /// What the text is called.
+    pub fn label(&self) -> &'t [u8] {
+        self.nearby.label()
     }
 
     /// Whether one of the words of a context stands shortly before the anchor, or in the label.

@@ -110,11 +110,19 @@ thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
+/// What a text is called.
+#[derive(Clone, Copy, Default)]
+struct Called<'t> {
+    label: &'t str,
+    /// It is what a tool is given or gives.
+    given: bool,
+}
+
 /// Finds the values in a text, the string of this number.
 fn find(
     policy: &Policy,
     text: &str,
-    label: &str,
+    Called { label, given }: Called,
     (string, recognised): (u32, &mut Values),
     (folded, search): (&mut Folded, &mut Search),
 ) {
@@ -125,6 +133,9 @@ fn find(
     let plain = changed.unwrap_or(text);
     policy.finder.find(plain, label, search);
     let found = &mut search.found;
+    if given && !label.is_empty() {
+        policy.finder.find_member(plain, label, found);
+    }
     if !recognised.is_empty() && recognised.add(string, plain, found) {
         found.retain(|finding| policy.action(finding.kind) != Action::Off);
         policy.finder.merge(found);
@@ -140,7 +151,8 @@ fn find(
 /// recogniser found in it.
 pub fn values_in(policy: &Policy, text: &str, label: &str, recognised: &[Recognised]) -> Vec<Finding> {
     let Scratch { mut folded, mut search, .. } = Scratch::default();
-    find(policy, text, label, (0, &mut Values::new(recognised)), (&mut folded, &mut search));
+    let called = Called { label, given: true };
+    find(policy, text, called, (0, &mut Values::new(recognised)), (&mut folded, &mut search));
     let mut found = search.found;
     found.retain(|finding| !policy.allows(&text[finding.range.clone()]));
     found
@@ -189,10 +201,10 @@ impl<'b> Scrubber<'b> {
         self.excess
     }
 
-    /// Looks at one string or key, which is the value of the member called `label`, if any. They must come in the order of
-    /// the document.
+    /// Looks at one string or key, which is the value of the member called `label`, if any; `given`: a tool is given it, or gives
+    /// it. They must come in the order of the document.
     #[inline]
-    pub fn look(&mut self, text: Text, label: Option<Text>) {
+    pub fn look(&mut self, text: Text, label: Option<Text>, given: bool) {
         let string = self.looked;
         self.looked += 1;
         let nothing = self.policy.finder.is_empty() && self.recognised.is_empty();
@@ -201,16 +213,16 @@ impl<'b> Scrubber<'b> {
             return;
         }
         let raw = &self.body[text.start..text.end];
-        let label = label.map_or("", |label| &self.body[label.start..label.end]);
+        let called = Called { label: label.map_or("", |label| &self.body[label.start..label.end]), given };
         let mut scratch = SCRATCH.take().unwrap_or_default();
         let Scratch { decoded, folded, search } = &mut *scratch;
         if text.escaped() {
             let decoded = decoded.read(raw);
-            self.search(string, decoded.text(), label, (folded, search), |offset| {
+            self.search(string, decoded.text(), called, (folded, search), |offset| {
                 text.start + decoded.raw_offset(offset)
             });
         } else {
-            self.search(string, raw, label, (folded, search), |offset| text.start + offset);
+            self.search(string, raw, called, (folded, search), |offset| text.start + offset);
         }
         if raw.len() <= KEPT_MAX {
             SCRATCH.set(Some(scratch));
@@ -221,11 +233,11 @@ impl<'b> Scrubber<'b> {
         &mut self,
         string: u32,
         decoded: &str,
-        label: &str,
+        called: Called,
         (folded, search): (&mut Folded, &mut Search),
         raw_offset: impl Fn(usize) -> usize,
     ) {
-        find(self.policy, decoded, label, (string, &mut self.recognised), (folded, search));
+        find(self.policy, decoded, called, (string, &mut self.recognised), (folded, search));
         let mut quotes = Quotes::default();
         for Finding { kind, range } in search.found.drain(..) {
             let raw = raw_offset(range.start)..raw_offset(range.end);
@@ -264,7 +276,7 @@ impl<'b> Scrubber<'b> {
         }
         let mut scratch = SCRATCH.take().unwrap_or_default();
         let Scratch { folded, search, .. } = &mut *scratch;
-        find(self.policy, text, "", (self.looked, &mut self.recognised), (folded, search));
+        find(self.policy, text, Called::default(), (self.looked, &mut self.recognised), (folded, search));
         let mut quotes = Quotes::default();
         for Finding { kind, range } in search.found.drain(..) {
             let quotes = quotes.around(text, range.clone());

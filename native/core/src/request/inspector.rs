@@ -111,7 +111,7 @@ impl<'b> Inspector<'b> {
             _ => {}
         }
         if self.walker.depth() > 1 {
-            self.scrubber.look(text, None);
+            self.scrubber.look(text, None, false);
         }
         self.label = Some(text);
     }
@@ -382,7 +382,7 @@ impl<'b> Inspector<'b> {
         self.asking.string((self.endpoint, self.body), place, key, self.walker.depth(), text);
         let model = place == Place::Root && key == Key::Model;
         if !model && (given || !is_signed(key)) {
-            self.scrubber.look(text, self.label);
+            self.scrubber.look(text, self.label, given);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::shared::steps::step;
 
 /// Values that are assigned to something called a password, secret, token or key, and look like one.
 pub const PASSWORD: Matcher = Matcher {
-    anchors: &[Anchor::Text("="), Anchor::Text(":"), Anchor::Text(">"), Anchor::Text(TOLD)],
+    anchors: &[Anchor::Text("="), Anchor::Text(":"), Anchor::Text(">"), Anchor::Text(TOLD), Anchor::Member],
     at: password_at,
 };
 
@@ -50,22 +50,40 @@ fn names(last: u8) -> &'static [&'static str] {
     }
 }
 
+/// What the names of tokens end with that only say where a list goes on. They open nothing, and whoever asks for the rest
+/// needs them as they are.
+const PLACES: &[&str] = &[
+    "pagetoken",
+    "nexttoken",
+    "startingtoken",
+    "continuationtoken",
+    "paginationtoken",
+    "cursortoken",
+    "synctoken",
+    "deltatoken",
+    "skiptoken",
+    "resumetoken",
+];
+
+/// Whether a name, without separators and in small letters, ends so.
+fn ends_with(name: &[u8], end: &str) -> bool {
+    let letters = name.iter().rev().filter(|byte| !matches!(byte, b'_' | b'-' | b' '));
+    let mut letters = letters.map(u8::to_ascii_lowercase);
+    end.bytes().rev().all(|byte| letters.next() == Some(byte))
+}
+
 /// Whether a member or variable called so holds a secret, and whether people choose it.
-pub fn names_secret(name: &[u8]) -> Option<bool> {
-    let letters = || {
-        let letters = name.iter().rev().filter(|byte| !matches!(byte, b'_' | b'-'));
-        letters.map(u8::to_ascii_lowercase)
-    };
+fn names_secret(name: &[u8]) -> Option<bool> {
     if is_pass(name) {
         return Some(true);
     }
-    let known = names(letters().next()?);
-    let ends_with = |known: &&&str| {
-        let mut letters = letters();
-        known.bytes().rev().all(|byte| letters.next() == Some(byte))
-    };
-    let known = known.iter().find(ends_with)?;
+    let last = name.iter().rev().find(|byte| !matches!(byte, b'_' | b'-'))?;
+    let known = names(last.to_ascii_lowercase()).iter().find(|known| ends_with(name, known))?;
     Some(known.starts_with("pass") || *known == "pwd" || known.starts_with("contra"))
+}
+
+fn is_place(name: &[u8]) -> bool {
+    PLACES.iter().any(|place| ends_with(name, place))
 }
 
 /// Whether a name's last word is `pass`: `DB_PASS`, `dbPass`, but not `bypass`.
@@ -150,6 +168,9 @@ fn ends_as_name(text: &[u8]) -> bool {
 
 fn password_at(spot: &Spot) -> Option<Range<usize>> {
     let bytes = spot.bytes();
+    if spot.anchor.len() == bytes.len() {
+        return member(spot);
+    }
     let sign = spot.anchor.start;
     let told = spot.anchor.len() == TOLD.len();
     // Behind a word there is a sign in prose, or two of a link.
@@ -164,26 +185,43 @@ fn password_at(spot: &Spot) -> Option<Range<usize>> {
     let element = bytes[sign] == b'>';
     let joins = |byte: &u8| is_gap(byte) || matches!(byte, b'=' | b'>' | b':') || element && *byte == b'\n';
     let skip = rest.iter().take(GAP_MAX).take_while(|byte| joins(byte)).count();
-    let rest = &rest[skip..];
-    let scheme = ["Bearer ", "bearer ", "Basic ", "basic ", "token "]
-        .iter()
-        .find(|scheme| rest.starts_with(scheme.as_bytes()));
-    let skip = skip + scheme.map_or(0, |scheme| scheme.len());
-    let start = spot.anchor.end + skip;
+    let scheme = scheme_len(&rest[skip..]);
+    let start = spot.anchor.end + skip + scheme;
     let len = value_len(&bytes[start..], PASSWORD_MAX);
     let value = without_end(&bytes[start..start + len]);
     let decides = if told { without_mark(value) } else { value };
     // What code assigns has no quotes, and no scheme before it.
     let bare = || !bytes[sign + 1..start].iter().any(|byte| matches!(byte, b'"' | b'\'' | b'`'));
-    let code =
-        || !told && scheme.is_none() && bare() && is_code(value, &bytes[start + value.len()..], chosen);
+    let code = || !told && scheme == 0 && bare() && is_code(value, &bytes[start + value.len()..], chosen);
     if !looks_secret(decides, chosen) || code() {
         return None;
     }
-    // What is found isn't looked at again, so this takes linear time for all together.
+    Some(whole(spot, start, len))
+}
+
+/// The value of a member that is called a secret.
+fn member(spot: &Spot) -> Option<Range<usize>> {
+    let bytes = spot.bytes();
+    let name = spot.label();
+    let chosen = names_secret(name).filter(|_| !is_place(name))?;
+    let start = scheme_len(bytes);
+    let len = value_len(&bytes[start..], PASSWORD_MAX);
+    looks_secret(without_end(&bytes[start..start + len]), chosen).then(|| whole(spot, start, len))
+}
+
+/// How long the scheme of a header is that stands before its credential.
+fn scheme_len(text: &[u8]) -> usize {
+    let schemes = ["Bearer ", "bearer ", "Basic ", "basic ", "token "];
+    schemes.iter().find(|scheme| text.starts_with(scheme.as_bytes())).map_or(0, |scheme| scheme.len())
+}
+
+/// All of a value of which so much was looked at. What is found isn't looked at again, so this takes linear time for all
+/// together.
+fn whole(spot: &Spot, start: usize, len: usize) -> Range<usize> {
+    let bytes = spot.bytes();
     let most = if len < PASSWORD_MAX { len } else { TOKEN_MAX };
     let value = without_end(&bytes[start..start + value_len(&bytes[start..], most)]);
-    Some(start..spot.text.ceil_char_boundary(start + value.len()))
+    start..spot.text.ceil_char_boundary(start + value.len())
 }
 
 /// Whether a text ends with the name of a secret, and whether people choose it.
@@ -194,7 +232,7 @@ fn secret_before(text: &[u8]) -> Option<bool> {
     }
     let belongs = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'-' | 0x80..);
     let len = named.iter().rev().inspect(|_| step()).take_while(belongs).count();
-    names_secret(&named[named.len() - len..])
+    names_secret(&named[named.len() - len..]).filter(|_| !is_place(named))
 }
 
 /// Points and dashes at a value's end belong to the sentence.
@@ -243,7 +281,7 @@ const CLASSES: [u8; 256] = {
 };
 
 /// Whether a value may be a secret: no word, no reference to where it is kept.
-pub fn looks_secret(value: &[u8], chosen: bool) -> bool {
+fn looks_secret(value: &[u8], chosen: bool) -> bool {
     let classes = value.iter().inspect(|_| step()).fold(0, |all, &byte| all | CLASSES[usize::from(byte)]);
     let has = |class: u8| classes & class != 0;
     let reference =
@@ -351,6 +389,8 @@ mod tests {
             "secret: process.env.SECRET",
             "password = '********'",
             "monkey: abc123def456ghi",
+            "{\"nextPageToken\": \"CDIQAA1234567890abcd\"}",
+            "?$skiptoken=RFNwdAIAAQAAABw6 continuation-token: 1a2b3c4d5e6f7g8h9i",
         ] {
             assert_eq!(found_by(PASSWORD, text), [""; 0], "{text}");
         }
