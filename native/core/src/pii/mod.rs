@@ -10,6 +10,7 @@ pub mod document;
 mod edges;
 pub mod finder;
 mod fold;
+mod held;
 pub mod kind_set;
 pub mod kinds;
 pub mod marks;

@@ -2,30 +2,23 @@
 //!
 //! Offsets are those of the folded text, as values are looked for in it, unless they are called raw.
 
-use crate::pii::finder::{Finder, Finding, Search};
+use crate::pii::finder::{Finding, Search};
 use crate::pii::fold::Folded;
-use crate::pii::kinds::personal::is_month;
+use crate::pii::held::{HELD_MAX, KEY_ENDS, hold_from, is_of_token, key_from};
 use crate::pii::policy::{KINDS_MAX, Policy};
 use crate::pii::quote::{Quotes, quote};
 
 /// Text that goes before what comes, so that words nearby are known: as far as contexts reach.
 const BEFORE_MAX: usize = 80;
-/// Most bytes that are held back where a value may go on, but for a private key.
-const HELD_MAX: usize = 512;
 /// Most bytes of a private key.
 const KEY_MAX: usize = 16 * 1024;
+/// Most raw bytes that are held back for one, with what may stand before it.
+const KEY_HELD_MAX: usize = KEY_MAX + HELD_MAX;
 /// Most raw bytes for one of the folded text, as an escape has, or a letter with a character without width. Where there are
 /// more, less is held back.
 const RAW_MAX: usize = 6;
 /// Longest value that is held back to its end; of a longer one, which is a token's, the rest is left out.
 const OPEN_MAX: usize = KEY_MAX + 64;
-/// How a private key begins and ends.
-const KEY_BEGINS: &str = "-----BEGIN ";
-const KEY_ENDS: &str = "-----END ";
-/// Most bytes of a JSON web token, and how one begins.
-const TOKEN_MAX: usize = 8 * 1024;
-const TOKEN_BEGINS: &str = "eyJ";
-
 /// One text that comes in pieces.
 #[derive(Default)]
 pub struct Stream {
@@ -38,6 +31,8 @@ pub struct Stream {
     quotes: Quotes,
     /// The beginning of a token was replaced, and its rest is left out.
     in_token: bool,
+    /// The part held back is a private key that goes on.
+    in_key: bool,
     folded: Folded,
     search: Search,
 }
@@ -55,18 +50,34 @@ impl Stream {
         &piece[token.len()..]
     }
 
+    /// Whether a piece, which was taken in, only goes on with the private key that is held back: to look at all of that
+    /// again would take time that grows with the square of its length.
+    fn is_within_key(&self, piece: &str) -> bool {
+        let Some(from) = self.text.len().checked_sub(piece.len() + KEY_ENDS.len()) else { return false };
+        let ends = || self.text[self.text.floor_char_boundary(from)..].contains(KEY_ENDS);
+        self.in_key && self.text.len() - self.held <= KEY_HELD_MAX && !ends()
+    }
+
     /// Takes a piece in, and gives out what no later piece can change. `last`: nothing comes any more.
     pub fn push(&mut self, policy: &Policy, scope: &str, piece: &str, last: bool) -> String {
         let piece = self.behind_token(piece);
         self.text.push_str(piece);
-        let Stream { text: raw, held, counts, quotes, in_token, folded, search } = self;
+        if !last && self.is_within_key(piece) {
+            return String::new();
+        }
+        let Stream { text: raw, held, counts, quotes, in_token, in_key, folded, search } = self;
         let changed = folded.fold(raw).is_some();
         let text = if changed { folded.text() } else { &*raw };
         let to_raw = |at: usize| if changed { folded.offset(at) } else { at };
         let least = if changed { folded.folded(*held) } else { *held };
         policy.finder.find(text, "", search);
         let found = &mut search.found;
-        let mut cut = if last { text.len() } else { hold_from(text, least, &policy.finder) };
+        let key = (raw.len() - *held <= KEY_HELD_MAX).then(|| key_from(text, least)).flatten();
+        let mut cut = match key {
+            _ if last => text.len(),
+            Some(key) => key,
+            None => hold_from(text, least, &policy.finder),
+        };
         // A value is given out when it is complete, or so long that the rest needn't be seen.
         let is_open = |finding: &&Finding| finding.range.start < cut && cut < finding.range.end;
         let mut goes_on = false;
@@ -75,9 +86,11 @@ impl Stream {
             cut = if goes_on { text.len() } else { open.range.start.max(least) };
         }
         let mut raw_cut = if last { raw.len() } else { to_raw(cut) };
+        *in_key = key == Some(cut);
         let kept_max = RAW_MAX * (text.len() - cut).max(HELD_MAX);
         if raw.len() - raw_cut > kept_max {
             raw_cut = raw.ceil_char_boundary(raw.len() - kept_max);
+            *in_key = false;
         }
         let mut out = String::with_capacity(raw_cut - *held);
         let mut copied = *held;
@@ -114,58 +127,12 @@ impl Stream {
     }
 }
 
-/// Where the end of a text begins that may be part of a value which goes on: its last word, and words before it that
-/// belong together with it as the groups of a number and the month of a date do; and as much more as the values may have that
-/// the configuration defines.
-fn hold_from(text: &str, least: usize, finder: &Finder) -> usize {
-    if let Some(key) = text[least..].rfind(KEY_BEGINS)
-        && !text[least + key..].contains(KEY_ENDS)
-        && text.len() - least - key <= KEY_MAX
-    {
-        return least + key;
-    }
-    let mut from = token_from(text, least);
-    for (at, c) in text.char_indices().rev() {
-        if at < least || text.len() - at > HELD_MAX.max(finder.custom_max) {
-            break;
-        }
-        let word = &text[at + c.len_utf8()..];
-        if c.is_whitespace() {
-            let word = &word[..word.find(char::is_whitespace).unwrap_or(word.len())];
-            let month = word.trim_end_matches([',', '.']);
-            let joined = word.len() <= 4 || word.bytes().any(|byte| byte.is_ascii_digit()) || is_month(month);
-            if !joined {
-                break;
-            }
-        }
-        from = from.min(at);
-    }
-    // The first word may be the last part of what is given out already.
-    let rest = &text[from..];
-    from += rest.len() - rest.trim_start().len();
-    if finder.spaced_max == 0 {
-        return from;
-    }
-    // What follows a value must be known too: a whole word ends there.
-    let spaced = text.floor_char_boundary(text.len().saturating_sub(finder.spaced_max + 1));
-    from.min(spaced).max(least)
-}
-
-/// Where a JSON web token begins that a text may end in: without its last part, nothing says that it is one.
-fn token_from(text: &str, least: usize) -> usize {
-    let len = text.chars().rev().take(TOKEN_MAX).take_while(|&c| is_of_token(c)).count();
-    let start = (text.len() - len).max(least);
-    text[start..].find(TOKEN_BEGINS).map_or(text.len(), |at| start + at)
-}
-
-fn is_of_token(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::pii::custom::Custom;
+    use crate::pii::held::{KEY_BEGINS, TOKEN_MAX};
+    use crate::pii::kinds::KINDS;
     use crate::pii::policy::{Action, CustomKind};
     use proptest::prelude::*;
 
@@ -253,6 +220,37 @@ mod tests {
         let mut stream = Stream::default();
         let flood = "eyJ".to_owned() + &"a".repeat(3 * TOKEN_MAX);
         assert!(stream.push(&policy, "", &flood, false).len() >= 2 * TOKEN_MAX);
+    }
+
+    #[test]
+    fn a_private_key_is_looked_at_once_however_small_its_pieces() {
+        let kinds: Vec<_> = KINDS.iter().map(|kind| (kind.name, Action::Redact)).collect();
+        let policy = Policy::new(&kinds, Vec::new(), &[], b"key").unwrap();
+        let steps = |len: usize| {
+            let mut stream = Stream::default();
+            crate::shared::steps::count(|| {
+                stream.push(&policy, "", KEY_BEGINS, false);
+                (0..len / 2).for_each(|_| drop(stream.push(&policy, "", "1/", false)));
+            })
+        };
+        let (short, long) = (steps(KEY_MAX / 4), steps(KEY_MAX / 2));
+        assert!(long <= 2 * short + 1000, "{short} and {long} steps");
+        // Its end may come in pieces, too, and whatever follows goes on as ever.
+        let key = format!(
+            "{KEY_BEGINS}RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----",
+            "MIIE".repeat(900)
+        );
+        let text = format!("a {key} to ann@example.com, {key}");
+        for size in [1, 7, 4000] {
+            let pieces: Vec<_> =
+                text.as_bytes().chunks(size).map(|piece| str::from_utf8(piece).unwrap()).collect();
+            assert_eq!(scrub(&pieces), "a [PRIVATE_KEY] to [EMAIL], [PRIVATE_KEY]", "{size}");
+        }
+        // What only begins like one isn't held for ever.
+        let mut stream = Stream::default();
+        let pieces = std::iter::once(KEY_BEGINS).chain(std::iter::repeat_n("no key, ", 4000));
+        let given: usize = pieces.map(|piece| stream.push(&policy, "", piece, false).len()).sum();
+        assert!(given >= 32_000 - KEY_HELD_MAX, "{given}");
     }
 
     #[test]
