@@ -44,8 +44,8 @@ contexts! {
         "n\u{e9}", "naissance", "nacido", "nacida", "nacimiento", "nato", "nata", "nascita", "nascimento", "urodzon*",
         "geboortedatum", "birthdate", "date_of_birth"],
     /// A postal code.
-    Post: ["zip*", "postal", "postcode*", "post code", "postleitzahl", "plz", "code postal", "c\u{f3}digo postal", "cap",
-        "cep", "pincode", "pin code", "postnummer"],
+    Post: ["zip*", "postal", "postcode*", "post code", "postleitzahl", "plz", "code postal", "c\u{f3}digo postal", "cep",
+        "pincode", "pin code", "postnummer"],
     /// A postal address.
     Address: ["address*", "apt", "suite", "street", "avenue", "road", "anschrift", "adresse", "direcci\u{f3}n"],
     /// A social security number of the US.

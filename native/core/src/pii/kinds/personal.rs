@@ -160,8 +160,24 @@ fn post_at(spot: &Spot) -> Option<Range<usize>> {
         Some(number) => digits(spot, number),
         None => letters(spot),
     }?;
-    let named = spot.near(Context::Post);
+    let named = spot.near(Context::Post) || is_italian(spot, &range);
     (named || spot.near(Context::Address) && ends_address(spot.text, &range)).then_some(range)
+}
+
+/// Whether it is a code of five digits that a `CAP` stands right before: in capitals, or as the name of a member that is text.
+/// Any other cap is a limit.
+fn is_italian(spot: &Spot, range: &Range<usize>) -> bool {
+    if range.len() != 5 || !spot.bytes()[range.clone()].iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let before = &spot.text[..range.start];
+    let named = before.trim_end_matches([' ', ':', '.', '"', '\\']);
+    let word = match named.len().checked_sub(3).and_then(|at| named.split_at_checked(at)) {
+        Some((outside, word)) if is_edge(outside.chars().next_back()) => word,
+        _ if before.is_empty() && range.end == spot.text.len() => str::from_utf8(spot.label()).unwrap_or(""),
+        _ => return false,
+    };
+    word == "CAP" || (before.is_empty() || before.ends_with('"')) && word.eq_ignore_ascii_case("cap")
 }
 
 /// `90210`, `90210-1234`, `340 12`, `53-320`.
@@ -255,5 +271,14 @@ mod tests {
             assert_eq!(found_by(POST, &format!("it is {code} now")), [""; 0]);
         }
         assert_eq!(found_by(POST, "Address: A\n 31 Main St 2\n City\n 7188"), ["7188"]);
+        for text in ["CAP 20121 Milano", "CAP: 20121", "{\"cap\": \"20121\"}", "{\\\"cap\\\":\\\"20121\\\"}"]
+        {
+            assert_eq!(found_by(POST, text), ["20121"], "{text}");
+        }
+        for text in
+            ["the cap is 10000 tokens", "{\"cap\": 50000}", "a cap of 5000", "ASAP 20121", "cap: 1000000"]
+        {
+            assert_eq!(found_by(POST, text), [""; 0], "{text}");
+        }
     }
 }
