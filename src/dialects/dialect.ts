@@ -85,7 +85,9 @@ export interface Dialect {
   textSlots(event: Json): TextSlot[];
   /** Prefixes of the channels that this event ends. */
   endedChannels(event: Json): string[];
-  /** A copy of `event` that carries only text, without usage, finish reason or names. */
+  /** Whether an event says again what the stream said; undefined: none does, unless the client's side says that all do. */
+  readonly repeatsStream?: (event: Json) => boolean;
+  /** A copy of `event` that carries only text, without usage, finish reason, names or probabilities. */
   carrierOf(event: Json): Json;
   /** The reply to a request that counts tokens; undefined: clients of the dialect send none. */
   readonly tokenCount?: (tokens: number) => Json;

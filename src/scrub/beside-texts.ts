@@ -31,15 +31,24 @@ const put = (places: readonly Place[], texts: readonly unknown[]): void => {
 
 /** Begins with one stream's first event. */
 export function createBesideTexts(dialect: Dialect, scope: PiiScope): BesideTexts {
-  const repeats = dialect.chatClient?.repeatsStream === true;
+  const repeatsAll = dialect.chatClient?.repeatsStream === true;
   const counts = scope.names.map(() => 0);
+  /** The same for events that say all again. */
+  const again = scope.names.map(() => 0);
   /** What the last event with findings said in the members that have some. */
   let before = new Set<string>();
 
-  const add = (findings: Findings, sum: (known: number, count: number) => number): void => {
+  const add = (findings: Findings): void => {
     for (const { kind, count } of findings) {
       const at = scope.names.indexOf(kind);
-      counts[at] = sum(counts[at] ?? 0, count);
+      counts[at] = (counts[at] ?? 0) + count;
+    }
+  };
+  /** The most that one of these events has is what there is. */
+  const addAgain = (findings: Findings): void => {
+    for (const { kind, count } of findings) {
+      const at = scope.names.indexOf(kind);
+      again[at] = Math.max(again[at] ?? 0, count);
     }
   };
 
@@ -51,7 +60,7 @@ export function createBesideTexts(dialect: Dialect, scope: PiiScope): BesideText
       if (!before.has(member)) {
         const { findings } = scrubDocument(Buffer.from(member), scope);
         if (findings === noFindings) continue;
-        add(findings, (known, count) => known + count);
+        add(findings);
       }
       now.add(member);
     }
@@ -60,12 +69,12 @@ export function createBesideTexts(dialect: Dialect, scope: PiiScope): BesideText
 
   return {
     scrub(event) {
+      const repeats = repeatsAll || dialect.repeatsStream?.(event) === true;
       const [places, texts] = [fixedIn(event), dialect.textSlots(event)];
       const [words, said] = [take(places), take(texts)];
       const body = Buffer.from(JSON.stringify(event));
       const { body: scrubbed, findings } = scrubDocument(body, scope);
-      // The last events say all again, so the most that one of them has is what there is.
-      if (repeats) add(findings, Math.max);
+      if (repeats) addAgain(findings);
       else if (findings !== noFindings) addNew(event);
       put(places, words);
       put(texts, said);
@@ -75,7 +84,6 @@ export function createBesideTexts(dialect: Dialect, scope: PiiScope): BesideText
       put(dialect.textSlots(out), said);
       return out;
     },
-    countsWith: (inTexts) =>
-      counts.map((count, at) => (repeats ? Math.max(count, inTexts[at] ?? 0) : count + (inTexts[at] ?? 0))),
+    countsWith: (inTexts) => counts.map((count, at) => Math.max(count + (inTexts[at] ?? 0), again[at] ?? 0)),
   };
 }

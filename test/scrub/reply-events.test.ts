@@ -223,6 +223,21 @@ describe('OpenAI', () => {
     expect(findings).toEqual([{ kind: 'email', count: 2 }]);
   });
 
+  test('a transcript of sound, whose last event says all again', () => {
+    const pieces = (said.match(/.{1,7}/g) ?? []).map((delta) =>
+      data({ type: 'transcript.text.delta', delta }),
+    );
+    const { text, findings } = scrubbed('openai', [
+      ...pieces,
+      data({ type: 'transcript.text.done', text: said }),
+    ]);
+    const events = eventsOf(text);
+    const streamed = events.map(({ delta }) => delta ?? '').join('');
+    expect(streamed.replace(placeholder, '[]')).toBe('Write to [], not to [] now.');
+    expect(events.at(-1)).toEqual({ type: 'transcript.text.done', text: streamed });
+    expect(findings).toEqual([{ kind: 'email', count: 2 }]);
+  });
+
   test('what an event carries for a text that is held back has nothing else in clear', () => {
     const annotation = { type: 'url_citation', url_citation: { title: said } };
     const held = openaiDelta(0, { content: 'to bo', annotations: [annotation] }, null);

@@ -5,7 +5,13 @@ import { dialects } from '../../src/dialects/index.ts';
 import type { DialectName } from '../../src/exchange/dialects.ts';
 import { PiiStream, piiAction, piiKinds, policyOf, scrubDocument } from '../../src/native/pii.ts';
 import { createReplyScrubber } from '../../src/scrub/restore.ts';
-import { anthropicChannels, type Channel, type Json, openaiChannels } from '../support/channels.ts';
+import {
+  anthropicChannels,
+  type Channel,
+  type Json,
+  openaiChannels,
+  transcriptChannels,
+} from '../support/channels.ts';
 import { eventData } from '../support/replies.ts';
 
 const rules = piiKinds.map(({ name }) => ({ name, action: piiAction.Redact }));
@@ -57,7 +63,7 @@ const texts = [
 ] as const;
 
 describe.each(
-  [...openaiChannels, ...anthropicChannels].map(
+  [...openaiChannels, ...transcriptChannels, ...anthropicChannels].map(
     (channel) => [`${channel.dialect} ${channel.name}`, channel] as const,
   ),
 )('%s', (_, channel) => {

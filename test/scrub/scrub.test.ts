@@ -15,6 +15,7 @@ import {
   openaiDelta,
   openaiTool,
   responsesChannels,
+  transcriptChannels,
 } from '../support/channels.ts';
 import { eventData } from '../support/replies.ts';
 
@@ -79,7 +80,12 @@ function cutText(whole: string, at: readonly number[]): string[] {
   return [0, ...places].map((from, i) => whole.slice(from, places[i] ?? whole.length));
 }
 
-const channels: readonly Channel[] = [...openaiChannels, ...anthropicChannels, ...responsesChannels];
+const channels: readonly Channel[] = [
+  ...openaiChannels,
+  ...transcriptChannels,
+  ...anthropicChannels,
+  ...responsesChannels,
+];
 
 /** Restores a stream given in these chunks, and gives the events that come out. */
 function restored(dialect: DialectName, chunks: readonly string[]): Json[] {
@@ -178,12 +184,14 @@ describe('a stream', () => {
       function: { name: 'send', arguments: '{"to":"[EMA' },
     };
     const begin = data({
-      choices: [{ index: 0, delta: { role: 'assistant', tool_calls: [call] } }],
+      choices: [
+        { index: 0, delta: { role: 'assistant', tool_calls: [call] }, logprobs: { content: ['p0'] } },
+      ],
       usage: { total_tokens: 9 },
     });
     const out = createRestorer(dialects.openai, vault);
     const stream = out.push(Buffer.from(begin)).toString() + out.finish().toString();
-    for (const once of ['call_1', 'send', 'assistant', 'total_tokens'])
+    for (const once of ['call_1', 'send', 'assistant', 'total_tokens', 'p0'])
       expect(stream.split(once)).toHaveLength(2);
     expect(
       eventData(stream)

@@ -88,6 +88,29 @@ export const openaiChannels: readonly Channel[] = [
     ({ content }) => content ?? '',
   ),
 ];
+/** A transcript, or the turn of one of its speakers. */
+const transcriptChannel = (name: string, turn: Json, end: Json): Channel => {
+  const piece = (part: string): string => data({ type: 'transcript.text.delta', delta: part, ...turn });
+  return {
+    name,
+    dialect: 'openai',
+    piece,
+    last: (part) => piece(part) + data(end),
+    read: (event) =>
+      event.type === 'transcript.text.delta' && event.segment_id === turn.segment_id
+        ? String(event.delta)
+        : '',
+  };
+};
+/** What OpenAI's dialect streams of sound that was heard. */
+export const transcriptChannels: readonly Channel[] = [
+  transcriptChannel('transcript', {}, { type: 'transcript.text.done', text: '' }),
+  transcriptChannel(
+    'turn of a speaker',
+    { segment_id: 'seg_1' },
+    { type: 'transcript.text.segment', id: 'seg_1', text: '' },
+  ),
+];
 /** What Anthropic's dialect streams. */
 export const anthropicChannels: readonly Channel[] = [
   anthropicChannel('text', 0, 'text_delta', 'text'),

@@ -87,6 +87,7 @@ function carrierOf(event: Json): Json {
   delete carrier.usageMetadata;
   for (const candidate of listOf(carrier.candidates)) {
     delete candidate.finishReason;
+    delete candidate.logprobsResult;
     if (!isObject(candidate.content)) continue;
     // One text for each channel, without any other parts.
     const seen = new Set<string>();

@@ -1,7 +1,7 @@
 /** The OpenAI dialect: chat completions, embeddings, and auxiliary endpoints. https://platform.openai.com/docs/api-reference */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../../base/errors.ts';
-import { isObject, type Json, listOf, numberOf } from '../../base/json.ts';
+import { isObject, type Json, listOf, numberOf, textOf } from '../../base/json.ts';
 import type { Endpoint } from '../../exchange/endpoint.ts';
 import type { ModelRequest } from '../../exchange/request.ts';
 import type { Dialect, StoppedStream, TextSlot } from '../dialect.ts';
@@ -118,7 +118,17 @@ function lengthEnd({ last, choices, wantsUsage, inputTokens, outputTokens }: Sto
   );
 }
 
+/** The text of a transcript; of each speaker's turn, where it tells them apart. */
+const transcript = (turn: unknown): string => `transcript.${textOf(turn) ?? ''}.`;
+
+function transcriptsEnded(event: Json): string[] {
+  if (event.type === 'transcript.text.segment') return [transcript(event.id)];
+  return event.type === 'transcript.text.done' ? ['transcript.'] : [];
+}
+
 function textSlots(event: Json): TextSlot[] {
+  if (event.type === 'transcript.text.delta' && typeof event.delta === 'string')
+    return [{ channel: transcript(event.segment_id), holder: event, field: 'delta' }];
   const slots: TextSlot[] = [];
   for (const choice of listOf(event.choices)) {
     const { delta } = choice;
@@ -158,8 +168,10 @@ function textSlots(event: Json): TextSlot[] {
 function carrierOf(event: Json): Json {
   const carrier = structuredClone(event);
   delete carrier.usage;
+  delete carrier.logprobs;
   for (const choice of listOf(carrier.choices)) {
     choice.finish_reason = null;
+    delete choice.logprobs;
     if (!isObject(choice.delta)) continue;
     delete choice.delta.role;
     if (isObject(choice.delta.function_call)) delete choice.delta.function_call.name;
@@ -216,10 +228,13 @@ export const openai: Dialect = {
       `data: ${JSON.stringify({ id: 'sidegate-restart', object: 'chat.completion.chunk', created: 0, model: target, choices: [], sidegate: { restart: true, target } })}\n\n`,
     ),
   textSlots,
-  endedChannels: (event) =>
-    listOf(event.choices)
+  endedChannels: (event) => [
+    ...listOf(event.choices)
       .filter((choice) => typeof choice.finish_reason === 'string' && choice.finish_reason !== '')
       .map((choice) => `${numberOf(choice.index)}.`),
+    ...transcriptsEnded(event),
+  ],
+  repeatsStream: (event) => /^transcript\.text\.(?:segment|done)$/.test(String(event.type)),
   carrierOf,
   models: (names) => Buffer.from(JSON.stringify({ object: 'list', data: names.map(modelObject) })),
   model: (name) => Buffer.from(JSON.stringify(modelObject(name))),

@@ -109,5 +109,9 @@ export const responses: Dialect = {
     ),
   textSlots,
   endedChannels,
-  carrierOf: (event) => structuredClone(event),
+  carrierOf: (event) => ({
+    ...structuredClone(event),
+    // Its field must be there.
+    ...(event.logprobs === undefined ? {} : { logprobs: [] }),
+  }),
 };
