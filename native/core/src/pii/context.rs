@@ -4,108 +4,10 @@ use std::cell::{OnceCell, RefCell};
 use std::ops::Range;
 use std::sync::LazyLock;
 
+pub use crate::pii::context_words::Context;
+use crate::pii::context_words::WORDS;
 use crate::shared::steps::step;
 use crate::text::block::{BLOCK, Block, Common};
-
-macro_rules! contexts {
-    ($($(#[$doc:meta])* $name:ident: [$($word:literal),+ $(,)?]),+ $(,)?) => {
-        /// What words nearby can say.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Context { $($(#[$doc])* $name),+ }
-
-        /// The words of each context: lower case, and `*` behind one that may go on.
-        const WORDS: &[(Context, &[&str])] = &[$((Context::$name, &[$($word),+])),+];
-    };
-}
-
-contexts! {
-    /// A number of something that isn't a person's: an order, a build, a book.
-    Other: ["order*", "invoice*", "tracking", "shipment", "serial", "isbn*", "issn", "imei", "ticket*", "ref", "reference",
-        "transaction*", "hash", "uuid", "guid", "build", "version", "sku", "part", "batch", "session*", "trace*", "request*",
-        "commit", "checksum", "ean", "upc", "gtin", "lot", "model", "case", "issue", "timestamp", "epoch", "offset",
-        "bytes", "size", "nonce", "seed", "row", "line", "coordinates", "lat", "lon", "latitude", "longitude", "pid",
-        "port", "item*", "product*", "article", "quote", "po", "rma", "job", "task", "run", "event", "message id",
-        "msg", "span", "snowflake", "tweet", "video", "doi", "sequence", "seq", "id"],
-    /// A payment card.
-    Card: ["card*", "cc", "credit", "debit", "visa", "mastercard", "maestro", "amex", "american express", "discover",
-        "diners", "jcb", "unionpay", "kreditkarte*", "karte", "carte", "tarjeta", "carta", "cart\u{e3}o", "pan", "cvv",
-        "cvc", "expires", "expiry", "expiring"],
-    /// A telephone.
-    Phone: ["phone*", "tel", "telephone*", "telefon*", "mobile*", "mob", "cell*", "fax", "call*", "dial*", "desk", "sms",
-        "whatsapp", "messages to", "text me", "reach me", "t\u{e9}l*", "m\u{f3}vil", "handy", "rufnummer", "hotline",
-        "ring me", "landline", "pager", "voicemail", "contact number", "signal"],
-    /// An internet address.
-    Ip: ["ip", "ips", "ipv4", "ipv6", "host", "address", "client_ip", "client", "server", "gateway", "dns", "subnet"],
-    /// A version, which looks like an address.
-    Version: ["version*", "v", "ver", "release*", "build", "firmware", "driver", "chrome", "safari", "firefox", "upgrade*",
-        "upgraded", "section", "chapter", "clause", "patch", "sdk", "package", "dependency"],
-    /// A date of birth.
-    Birth: ["born", "birth*", "birthday", "dob", "d.o.b", "date of birth", "geboren", "geburtsdatum", "geb", "n\u{e9}e",
-        "n\u{e9}", "naissance", "nacido", "nacida", "nacimiento", "nato", "nata", "nascita", "nascimento", "urodzon*",
-        "geboortedatum", "birthdate", "date_of_birth"],
-    /// A postal code.
-    Post: ["zip*", "postal", "postcode*", "post code", "postleitzahl", "plz", "code postal", "c\u{f3}digo postal", "cep",
-        "pincode", "pin code", "postnummer"],
-    /// A postal address.
-    Address: ["address*", "apt", "suite", "street", "avenue", "road", "anschrift", "adresse", "direcci\u{f3}n"],
-    /// A social security number of the US.
-    Ssn: ["ssn", "ssns", "social security", "social sec", "soc sec", "ss#", "social"],
-    /// A taxpayer number of the US.
-    Itin: ["itin", "taxpayer", "tax id", "individual taxpayer"],
-    /// A passport.
-    Passport: ["passport*", "reisepass*", "passeport", "pasaporte", "passaporto"],
-    /// A driver's licence.
-    Licence: ["driver", "drivers", "driver's", "driving licence", "driving license", "licence", "license", "dl",
-        "driverslicense", "f\u{fc}hrerschein*", "permis de conduire"],
-    /// A bank routing number of the US.
-    Routing: ["routing", "aba", "rtn", "transit", "wire"],
-    /// A bank account.
-    Account: ["account*", "acct", "konto*", "cuenta", "compte"],
-    /// The British health service.
-    Nhs: ["nhs", "national health", "health service", "patient"],
-    /// British national insurance.
-    Nino: ["national insurance", "nino", "ni number", "insurance number", "ni no"],
-    /// Aadhaar, India.
-    Aadhaar: ["aadhaar*", "aadhar*", "uidai", "uid"],
-    /// Income tax, India.
-    InPan: ["pan", "permanent account", "income tax"],
-    /// Identity numbers of Spain.
-    Spain: ["nif", "nie", "dni", "documento", "identidad", "spain", "spanish"],
-    /// Identity numbers of Portugal.
-    Portugal: ["nif", "contribuinte", "fiscal", "portugal", "portuguese"],
-    /// PESEL, Poland.
-    Poland: ["pesel", "poland", "polish", "polska"],
-    /// Tax numbers of Germany.
-    Germany: ["steuer*", "idnr", "steuer-id", "steuer-idnr", "identifikationsnummer", "tax id", "tin", "german*"],
-    /// NIR, France.
-    France: ["nir", "insee", "s\u{e9}curit\u{e9} sociale", "securite sociale", "vitale", "french", "france"],
-    /// CPF and CNPJ, Brazil.
-    Brazil: ["cpf", "cnpj", "cadastro", "brazil*", "brasil"],
-    /// BSN, Netherlands.
-    Netherlands: ["bsn", "burgerservicenummer", "sofi*", "dutch"],
-    /// Personal numbers of Sweden.
-    Sweden: ["personnummer", "samordningsnummer", "swedish", "sweden", "personal number"],
-    /// Personal codes of Finland.
-    Finland: ["hetu", "henkil\u{f6}tunnus", "finnish", "finland"],
-    /// National numbers of Belgium.
-    Belgium: ["rijksregister*", "registre national", "nrn", "belgian", "belgium", "national number"],
-    /// Tax file numbers of Australia.
-    Australia: ["tfn", "tax file", "australia*"],
-    /// Social insurance numbers of Canada.
-    Canada: ["sin", "social insurance", "canada", "canadian"],
-    /// Resident numbers of South Korea.
-    Korea: ["rrn", "resident registration", "korea*", "\u{c8fc}\u{bbfc}"],
-    /// Identity numbers of South Africa.
-    SouthAfrica: ["south africa*", "rsa id", "sa id", "identity number", "id number"],
-    /// Identity numbers of Turkey.
-    Turkey: ["tckn", "tc kimlik", "kimlik", "turkish", "t\u{fc}rkiye"],
-    /// Personal numbers of Ireland.
-    Ireland: ["pps", "ppsn", "personal public service", "irish"],
-    /// A crypto wallet.
-    Wallet: ["wallet*", "bitcoin", "btc", "ethereum", "eth", "address", "send to", "crypto*", "ripple", "xrp"],
-    /// A place on the web.
-    Site: ["website", "site", "domain*", "homepage", "blog", "url", "webpage", "host*"],
-}
 
 /// Some contexts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,15 +48,21 @@ fn letter(text: &[u8], at: usize) -> usize {
     text.get(at).map_or(0, |&byte| usize::from(LETTER[usize::from(byte)]))
 }
 
+/// Whether a word begins within a name here, as the second one of `userName` does.
+fn is_joint(before: u8, next: u8) -> bool {
+    before.is_ascii_lowercase() && next.is_ascii_uppercase()
+}
+
 /// The first three letters of a word; of a shorter one, that it is.
 #[inline(always)]
 fn key(text: &[u8], at: usize) -> usize {
     let letter = |byte: u8| usize::from(LETTER[usize::from(byte)]);
-    let [first, second, third] = match text[at..].first_chunk() {
-        Some(bytes) => bytes.map(letter),
-        None => [0, 1, 2].map(|more| text.get(at + more).map_or(0, |&byte| letter(byte))),
+    let bytes @ [_, b, c] = match text[at..].first_chunk() {
+        Some(bytes) => *bytes,
+        None => [0, 1, 2].map(|more| text.get(at + more).copied().unwrap_or(0)),
     };
-    first << 10 | second << 5 | if second == 0 { 0 } else { third }
+    let [first, second, third] = bytes.map(letter);
+    first << 10 | second << 5 | if second == 0 || is_joint(b, c) { 0 } else { third }
 }
 
 const KEYS: usize = 1 << 15;
@@ -165,6 +73,40 @@ struct Word {
     context: Context,
     /// More letters may follow.
     goes_on: bool,
+    /// It has a space in it.
+    spaced: bool,
+}
+
+impl Word {
+    /// Where it ends, if a text has it there.
+    #[inline(always)]
+    fn end(&self, text: &[u8], at: usize) -> Option<usize> {
+        let end = at + self.text.len();
+        let same = text.get(at..end).is_some_and(|text| text.eq_ignore_ascii_case(self.text));
+        let end = if same { Some(end) } else { self.spaced.then(|| self.joined_end(text, at)).flatten() }?;
+        (self.goes_on || self.ends(text, end)).then_some(end)
+    }
+
+    fn ends(&self, text: &[u8], end: usize) -> bool {
+        let small = |at: usize| text.get(at).is_some_and(u8::is_ascii_lowercase);
+        // `SSNumber` is of one word, `SSNValue` of two.
+        letter(text, end) == 0 || text[end].is_ascii_uppercase() && (small(end - 1) || small(end + 1))
+    }
+
+    /// The end of several words that are one name: `tax_id`, `taxId`.
+    fn joined_end(&self, text: &[u8], at: usize) -> Option<usize> {
+        let mut end = at;
+        for &byte in self.text {
+            let next = *text.get(end)?;
+            match byte {
+                b' ' if matches!(next, b'_' | b'-') => end += 1,
+                b' ' if is_joint(text[end - 1], next) => {}
+                _ if next.eq_ignore_ascii_case(&byte) => end += 1,
+                _ => return None,
+            }
+        }
+        Some(end)
+    }
 }
 
 struct Table {
@@ -198,7 +140,8 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         .map(|(context, word)| {
             let text = word.trim_end_matches('*').as_bytes();
             assert!(!word.ends_with('*') || text.len() >= 3, "{word}: a beginning has three letters");
-            Word { key: key(text, 0), text, context, goes_on: word.ends_with('*') }
+            let spaced = text.contains(&b' ');
+            Word { key: key(text, 0), text, context, goes_on: word.ends_with('*'), spaced }
         })
         .collect();
     words.sort_by_key(|word| word.key);
@@ -231,14 +174,20 @@ fn scan(text: &[u8], part: Range<usize>, mut found: impl FnMut(Hit)) {
     let table = &*TABLE;
     // A word that is cut is none, and neither are letters behind a digit.
     let cut = |byte: u8| byte.is_ascii_digit() || LETTER[usize::from(byte)] != 0;
-    let mut goes_on = part.start > 0 && cut(text[part.start - 1]);
+    let before = part.start.checked_sub(1).map_or(0, |at| text[at]);
+    let mut goes_on = cut(before);
+    let mut small_before = before.is_ascii_lowercase();
     for from in part.clone().step_by(BLOCK) {
         step();
         let block = Block::first(Common::default(), &text[from..]);
         let letters = (block.letters() | block.high()).bits();
         let joined = letters | block.between(b'0', b'9').bits();
+        let capital = block.between(b'A', b'Z').bits();
+        let small = block.between(b'a', b'z').bits();
         let mut starts = letters & !(joined << 1 | u64::from(goes_on));
+        starts |= capital & (small << 1 | u64::from(small_before));
         goes_on = joined >> (BLOCK - 1) != 0;
+        small_before = small >> (BLOCK - 1) != 0;
         while starts != 0 {
             step();
             let at = from + starts.trailing_zeros() as usize;
@@ -251,9 +200,7 @@ fn scan(text: &[u8], part: Range<usize>, mut found: impl FnMut(Hit)) {
                 continue;
             }
             for word in table.words(key) {
-                let end = at + word.text.len();
-                let same = text.get(at..end).is_some_and(|text| text.eq_ignore_ascii_case(word.text));
-                if same && (word.goes_on || letter(text, end) == 0) {
+                if let Some(end) = word.end(text, at) {
                     found(Hit { start: at, end, contexts: Contexts(1 << word.context as u32) });
                 }
             }
@@ -344,6 +291,41 @@ mod tests {
         assert!(has("user_ssn", Context::Ssn) && has("Social Security Number", Context::Ssn));
         assert!(!has("a3dl7", Context::Licence) && has("dl7", Context::Licence));
         assert!(!has("unzip it", Context::Post) && !has("escape", Context::Post) && !has("", Context::Post));
+    }
+
+    #[test]
+    fn names_of_members_are_read_word_by_word() {
+        let named = |label: &str, context| Nearby::new("", label).named().has(context);
+        for (label, context) in [
+            ("dateOfBirth", Context::Birth),
+            ("nhsNumber", Context::Nhs),
+            ("driverLicense", Context::Licence),
+            ("userSsn", Context::Ssn),
+            ("SSNValue", Context::Ssn),
+            ("customerPhone", Context::Phone),
+            ("homeZip", Context::Post),
+            ("clientIp", Context::Ip),
+            ("taxId", Context::Itin),
+            ("TAX_ID", Context::Itin),
+            ("national-insurance-number", Context::Nino),
+            ("niNumber", Context::Nino),
+            ("messageId", Context::Other),
+        ] {
+            assert!(named(label, context), "{label}");
+            assert!(Nearby::new(label, "").before(label.len()).has(context), "{label}");
+        }
+        for (label, context) in [
+            ("SSNumber", Context::Ssn),
+            ("taxidermy", Context::Itin),
+            ("Unzip", Context::Post),
+            ("SHIP", Context::Ip),
+        ] {
+            assert!(!named(label, context), "{label}");
+        }
+        // Wherever the word begins.
+        for before in 0..=130 {
+            assert!(named(&format!("{}Zip", "x".repeat(before)), Context::Post), "{before}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod blob;
 mod checks;
 pub mod context;
+mod context_words;
 pub mod custom;
 pub mod document;
 mod edges;
