@@ -64,7 +64,7 @@ pub fn is_possible(digits: &[u8]) -> bool {
 }
 
 fn national(spot: &Spot, number: &Number) -> Option<usize> {
-    let telephone = || spot.near(Context::Phone);
+    let telephone = || spot.near(Context::Phone) && !is_about(spot);
     let other = || spot.near(Context::Other) && !telephone();
     if let Some(end) = american(spot, number) {
         return Some(end);
@@ -89,6 +89,55 @@ fn national(spot: &Spot, number: &Number) -> Option<usize> {
     let trunk = taken.digits[0] == 0 && taken.digits[1] != 0 && matches!(gap, b' ' | b'.') && grouped;
     let long = taken.digits.len() >= 8 || taken.groups.len() > 1;
     (trunk && !other() || long && taken.digits.len() <= 15 && telephone()).then(|| taken.end())
+}
+
+/// What names end with of numbers that are something about a call, a cell or a telephone: `call_id`, `cellCount`.
+const ABOUT: [&str; 14] = [
+    "id",
+    "ids",
+    "count",
+    "counts",
+    "total",
+    "size",
+    "bytes",
+    "offset",
+    "index",
+    "duration",
+    "ms",
+    "us",
+    "ns",
+    "timestamp",
+];
+/// Most bytes between a name and its number, and of a name.
+const GAP_MAX: usize = 8;
+const NAME_MAX: usize = 48;
+
+/// Whether the name of the number's member or variable says so.
+fn is_about(spot: &Spot) -> bool {
+    let before = &spot.bytes()[..spot.anchor.start];
+    let is_gap = |byte: &&u8| matches!(byte, b' ' | b'"' | b'\'' | b'\\' | b':' | b'=');
+    let gap = before.iter().rev().take(GAP_MAX).take_while(is_gap).count();
+    let (named, gap) = before.split_at(before.len() - gap);
+    let name = if before.is_empty() {
+        spot.label()
+    } else if gap.iter().any(|byte| matches!(byte, b':' | b'=')) {
+        let is_of_name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let len = named.iter().rev().take(NAME_MAX).take_while(is_of_name).count();
+        &named[named.len() - len..]
+    } else {
+        return false;
+    };
+    ABOUT.iter().any(|word| {
+        let Some((first, last)) = name.len().checked_sub(word.len()).map(|at| name.split_at(at)) else {
+            return false;
+        };
+        let begins = match first.last() {
+            Some(b'_' | b'-') => true,
+            Some(before) => before.is_ascii_lowercase() && last[0].is_ascii_uppercase(),
+            None => false,
+        };
+        begins && last.eq_ignore_ascii_case(word.as_bytes())
+    })
 }
 
 /// The North American form: area code and exchange begin with 2 to 9.
@@ -133,6 +182,11 @@ mod tests {
         ] {
             assert_eq!(found_by(MATCHER, &format!("write {phone}, or not")), [phone]);
         }
+        for text in
+            ["{\"call\": 9498777106}", "phoneNumber: 9498777106", "call id: 9498777106", "cell=9498777106"]
+        {
+            assert_eq!(found_by(MATCHER, text), ["9498777106"], "{text}");
+        }
         for phone in ["99 577450", "432 03 163", "9498777106", "0341 8387176", "723 813 266"] {
             assert_eq!(found_by(MATCHER, &format!("Mobile: {phone}")), [phone]);
             assert_eq!(found_by(MATCHER, &format!("in all {phone}")), [""; 0]);
@@ -151,6 +205,10 @@ mod tests {
             "12/31/2024 12345",
             "v1.2.345.6789",
             "call 0)0 49 30",
+            "{\"call_id\": 1234567890}",
+            "{\\\"callId\\\":\\\"1234567890\\\"}",
+            "cellCount=12345678",
+            "call-duration-ns: 1234567890",
         ] {
             assert_eq!(found_by(MATCHER, text), [""; 0], "{text}");
         }
