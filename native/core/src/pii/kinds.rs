@@ -6,6 +6,7 @@ mod code;
 mod email;
 mod europe;
 mod ids;
+mod named;
 mod network;
 mod passwords;
 pub mod personal;

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::ids::shaped;
+use super::named::name_of;
 use crate::pii::checks::is_month_day;
-use crate::pii::context::Context;
+use crate::pii::context::{Context, Nearby};
 use crate::pii::edges::{is_edge, is_free_after, is_free_before};
 use crate::pii::matcher::{Anchor, Matcher, Spot};
 use crate::pii::number::{Group, Number};
@@ -20,7 +21,36 @@ fn birth_at(spot: &Spot) -> Option<Range<usize>> {
         || if is_day(spot.word().as_bytes()) { day_first(spot).or_else(|| month_first(spot)) } else { None };
     // The words nearby come last: there are far more numbers than dates.
     let date = numeric.or_else(worded)?;
-    spot.near(Context::Birth).then_some(date)
+    (spot.near(Context::Birth) && !is_event(spot)).then_some(date)
+}
+
+/// What names of dates end with that are of other events: `"dob": null, "created": "2024-01-31"`.
+const EVENTS: &[&str] = &[
+    "at",
+    "created",
+    "updated",
+    "modified",
+    "issued",
+    "expires",
+    "expiry",
+    "joined",
+    "registered",
+    "hired",
+    "since",
+    "due",
+    "start",
+    "end",
+    "until",
+    "timestamp",
+];
+
+/// Whether the name of the date says so, and nothing of a birth.
+fn is_event(spot: &Spot) -> bool {
+    let of_birth = |name: &[u8]| {
+        let name = str::from_utf8(name).unwrap_or("");
+        Nearby::new("", name).named().has(Context::Birth)
+    };
+    name_of(spot).is_some_and(|name| name.ends_with_one_of(EVENTS) && !of_birth(name.text))
 }
 
 fn numeric(spot: &Spot, number: &Number) -> Option<Range<usize>> {
@@ -259,6 +289,16 @@ mod tests {
             ("nato il", "24 giugno 1991"),
         ] {
             assert_eq!(found_by(BIRTH, &format!("{before} {date}, oder so")), [date]);
+        }
+        for text in [
+            "{\"dob\": null, \"created\": \"2024-01-31\"}",
+            "born: unknown, updated_at: 2024-01-31",
+            "{\"birthDate\":\"\",\"expiresAt\":\"2031-01-31\"}",
+        ] {
+            assert_eq!(found_by(BIRTH, text), [""; 0], "{text}");
+        }
+        for text in ["{\"dob\": \"1991-06-24\"}", "born_at: 1991-06-24", "Born at: 1991-06-24"] {
+            assert_eq!(found_by(BIRTH, text), ["1991-06-24"], "{text}");
         }
         assert_eq!(found_by(BIRTH, "born 24 marble 1991, 24 de1991"), [""; 0]);
         assert_eq!(found_by(BIRTH, "born 2024-13-01, 45/45/1999"), [""; 0]);

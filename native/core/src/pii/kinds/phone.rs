@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::named::name_of;
 use super::phone_codes::CODES;
 use crate::pii::context::Context;
 use crate::pii::matcher::{Anchor, Matcher, Spot};
@@ -91,52 +92,46 @@ fn national(spot: &Spot, number: &Number) -> Option<usize> {
     (trunk && !other() || long && taken.digits.len() <= 15 && telephone()).then(|| taken.end())
 }
 
-/// What names end with of numbers that are something about a call, a cell or a telephone: `call_id`, `cellCount`.
-const ABOUT: [&str; 14] = [
+/// What names end with of numbers that are something about a call, a cell or a telephone, or about what such a number stands
+/// beside: `call_id`, `cellCount`, `"phone": null, "created": 1700000000`.
+const ABOUT: &[&str] = &[
     "id",
     "ids",
     "count",
     "counts",
     "total",
+    "sum",
+    "amount",
+    "price",
+    "cost",
+    "balance",
+    "revenue",
     "size",
     "bytes",
     "offset",
     "index",
+    "version",
     "duration",
     "ms",
     "us",
     "ns",
+    "ttl",
+    "at",
+    "time",
+    "date",
     "timestamp",
+    "epoch",
+    "created",
+    "updated",
+    "modified",
+    "expires",
+    "expiry",
 ];
-/// Most bytes between a name and its number, and of a name.
-const GAP_MAX: usize = 8;
-const NAME_MAX: usize = 48;
 
-/// Whether the name of the number's member or variable says so.
+/// Whether the name of the number says so. Who calls is known by a telephone number.
 fn is_about(spot: &Spot) -> bool {
-    let before = &spot.bytes()[..spot.anchor.start];
-    let is_gap = |byte: &&u8| matches!(byte, b' ' | b'"' | b'\'' | b'\\' | b':' | b'=');
-    let gap = before.iter().rev().take(GAP_MAX).take_while(is_gap).count();
-    let (named, gap) = before.split_at(before.len() - gap);
-    let name = if before.is_empty() {
-        spot.label()
-    } else if gap.iter().any(|byte| matches!(byte, b':' | b'=')) {
-        let is_of_name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        let len = named.iter().rev().take(NAME_MAX).take_while(is_of_name).count();
-        &named[named.len() - len..]
-    } else {
-        return false;
-    };
-    ABOUT.iter().any(|word| {
-        let Some((first, last)) = name.len().checked_sub(word.len()).map(|at| name.split_at(at)) else {
-            return false;
-        };
-        let begins = match first.last() {
-            Some(b'_' | b'-') => true,
-            Some(before) => before.is_ascii_lowercase() && last[0].is_ascii_uppercase(),
-            None => false,
-        };
-        begins && last.eq_ignore_ascii_case(word.as_bytes())
+    name_of(spot).is_some_and(|name| {
+        name.ends_with_one_of(ABOUT) && !name.ends_with_one_of(&["callerid", "caller_id"])
     })
 }
 
@@ -183,7 +178,7 @@ mod tests {
             assert_eq!(found_by(MATCHER, &format!("write {phone}, or not")), [phone]);
         }
         for text in
-            ["{\"call\": 9498777106}", "phoneNumber: 9498777106", "call id: 9498777106", "cell=9498777106"]
+            ["{\"call\": 9498777106}", "phoneNumber: 9498777106", "Caller ID: 9498777106", "cell=9498777106"]
         {
             assert_eq!(found_by(MATCHER, text), ["9498777106"], "{text}");
         }
@@ -209,6 +204,8 @@ mod tests {
             "{\\\"callId\\\":\\\"1234567890\\\"}",
             "cellCount=12345678",
             "call-duration-ns: 1234567890",
+            "{\"phone\": null, \"created\": 1700000000}",
+            "{\"phoneLinkedAt\": 1700000000, \"amount\": 12345678}",
         ] {
             assert_eq!(found_by(MATCHER, text), [""; 0], "{text}");
         }
