@@ -294,3 +294,23 @@ fn secrets_in_structured_arguments_are_known_by_their_names() {
     let reply = scrub_document(reply.as_bytes(), &secrets, "").unwrap().body.unwrap();
     assert_eq!(String::from_utf8(reply).unwrap(), anthropic.replace("GIVEN", cut));
 }
+
+#[test]
+fn the_credentials_of_servers_of_tools_stay() {
+    let secrets = Policy::new(&[("api_key", Action::Redact)], Vec::new(), &[], b"").unwrap();
+    let scrubbed = |body: &str, endpoint| {
+        let inspection = inspect(body.as_bytes(), endpoint, &secrets, "", &[], false, b"", 100);
+        inspection.scrubbed.body.map_or(body.into(), |body| String::from_utf8(body).unwrap())
+    };
+    let key = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+    let responses = r#"{"tools":[{"type":"mcp","authorization":KEY,"headers":{"X-Key":KEY},"server_description":CUT}],
+        "metadata":{"authorization":CUT,"headers":{"x":CUT}},"input":[{"type":"x","authorization":CUT}]}"#;
+    let messages = r#"{"mcp_servers":[{"url":"https://a.de","authorization_token":KEY,"name":CUT}],
+        "metadata":{"authorization_token":CUT},"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"a",
+        "name":"b","input":{"authorization_token":CUT,"headers":{"x":CUT}}}]}]}"#;
+    for (body, endpoint) in [(responses, Endpoint::Responses), (messages, Endpoint::Messages)] {
+        let body = body.replace("KEY", &format!("{key:?}"));
+        let sent = body.replace("CUT", &format!("{key:?}"));
+        assert_eq!(scrubbed(&sent, endpoint), body.replace("CUT", "\"[API_KEY]\""));
+    }
+}

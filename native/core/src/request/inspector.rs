@@ -9,7 +9,7 @@ use crate::pii::scrub::Scrubber;
 use crate::request::endpoint::Endpoint;
 use crate::request::facts::{Facts, STOPS_MAX, Verdict, flag};
 use crate::request::field::{Field, count};
-use crate::request::place::{Place, describes, is_label, is_prompt, is_signed};
+use crate::request::place::{Place, describes, is_label, is_prompt, stays};
 use crate::request::question::Asking;
 use crate::request::source::Source;
 use crate::text::chars::char_count;
@@ -381,7 +381,7 @@ impl<'b> Inspector<'b> {
         }
         self.asking.string((self.endpoint, self.body), place, key, self.walker.depth(), text);
         let model = place == Place::Root && key == Key::Model;
-        if !model && (given || !is_signed(key)) {
+        if !model && !stays(place, key) {
             self.scrubber.look(text, self.label, given);
         }
     }

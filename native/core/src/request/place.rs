@@ -20,6 +20,11 @@ pub(crate) enum Place {
     Thinking,
     Tools,
     Tool,
+    /// Servers of tools that the provider calls, and one of them.
+    Servers,
+    Server,
+    /// What goes with such calls.
+    ServerHeaders,
     /// Gemini's `generationConfig`.
     Generation,
     /// Gemini's `inlineData` and `fileData`.
@@ -74,6 +79,9 @@ impl Place {
             (Place::Message | Place::Part, Key::Content, true) => Place::Content,
             (Place::Content, _, false) => Place::Part,
             (Place::Tools, _, false) if anthropic || gemini || responses => Place::Tool,
+            (Place::Tool, Key::Headers, false) if responses => Place::ServerHeaders,
+            (Place::Root, Key::McpServers, true) if anthropic => Place::Servers,
+            (Place::Servers, _, false) => Place::Server,
             (Place::Given, ..) => Place::Given,
             (Place::Part, Key::Input, false) if anthropic => Place::Given,
             (Place::Part, Key::Source, false) if anthropic => Place::Source,
@@ -155,7 +163,17 @@ pub(crate) fn is_label(key: Key) -> bool {
     )
 }
 
-/// Whether strings under this key are signed or encrypted by the provider: a changed byte would make them worthless.
-pub(crate) fn is_signed(key: Key) -> bool {
-    matches!(key, Key::Signature | Key::EncryptedContent | Key::ThoughtSignature | Key::ThoughtSignatureSnake)
+/// Whether strings there stay as they are: signed or encrypted by the provider, so that a changed byte would make them
+/// worthless, or what it shows to a server of tools in the caller's name.
+pub(crate) fn stays(place: Place, key: Key) -> bool {
+    match place {
+        Place::Given => false,
+        Place::ServerHeaders => true,
+        Place::Tool if key == Key::Authorization => true,
+        Place::Server if key == Key::AuthorizationToken => true,
+        _ => matches!(
+            key,
+            Key::Signature | Key::EncryptedContent | Key::ThoughtSignature | Key::ThoughtSignatureSnake
+        ),
+    }
 }
