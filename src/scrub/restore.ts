@@ -155,8 +155,11 @@ function createRewriter(dialect: Dialect, createFilter: () => Filter, whole: Who
     const ended = dialect.endedChannels(given);
     const event = whole.event(given);
     let changed = event !== given;
-    for (const slot of dialect.textSlots(event)) {
-      const last = ended.some((prefix) => slot.channel.startsWith(prefix));
+    const slots = dialect.textSlots(event);
+    // An event may have several pieces of a text: only behind the last of them, nothing follows.
+    const lastOf = ended.length === 0 ? null : new Map(slots.map(({ channel }, at) => [channel, at]));
+    for (const [at, slot] of slots.entries()) {
+      const last = lastOf?.get(slot.channel) === at && ended.some((each) => slot.channel.startsWith(each));
       changed = rewrite(slot, event, eventLine, last) || changed;
     }
     const before = ended.map(release).join('');

@@ -175,6 +175,16 @@ test('arguments of Gemini, numbers among them', () => {
   ]);
 });
 
+test('a text of Gemini that the parts of its last event share', () => {
+  const parts = (said.match(/.{1,7}/g) ?? []).map((text) => ({ text }));
+  const event = { candidates: [{ index: 0, content: { parts }, finishReason: 'STOP' }] };
+  const { text, findings } = scrubbed('gemini', [data(event)]);
+  const [{ candidates }] = eventsOf(text) as unknown as [typeof event];
+  const all = candidates[0]?.content.parts.map((part) => part.text).join('') ?? '';
+  expect(all.replace(placeholder, '[]')).toBe('Write to [], not to [] now.');
+  expect(findings).toEqual([{ kind: 'email', count: 2 }]);
+});
+
 describe('OpenAI', () => {
   test("a function call's arguments, as they were before tools, in pieces", () => {
     const whole = JSON.stringify({ to: address });
