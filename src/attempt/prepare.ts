@@ -1,7 +1,8 @@
 /** Prepares what is sent to a target: the request as received, or translated into the target's dialect. */
 
 import type { Aside, Waits, Worked } from '../base/aside.ts';
-import { Refusal } from '../base/errors.ts';
+import { type ErrorCode, Refusal } from '../base/errors.ts';
+import { entryOf } from '../base/json.ts';
 import { scriptOf } from '../base/place.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import type { EmbedClient, EmbedProvider } from '../dialects/embed.ts';
@@ -236,7 +237,11 @@ export class Preparation {
 
   #checked(translated: Translated, target: Target): Prepared | Refusal {
     if (translated.kind === 'invalid') return translated.refusal;
-    if (translated.kind === 'cannot') return unsupported(translated.field, target);
+    if (translated.kind === 'cannot') {
+      const { unsupportedCodes = {} } = this.#client.chatClient ?? {};
+      const { field } = translated;
+      return unsupported(entryOf(unsupportedCodes, field) ?? 'unsupported_field', field, target);
+    }
     const { sent, dropped, droppedMore, lost } = translated;
     const more = droppedMore === 0 ? none : [`and ${droppedMore} more`];
     return { sent, dropped: [...dropped, ...lost, ...more] };
@@ -290,9 +295,9 @@ function destinationOf(
   };
 }
 
-const unsupported = (field: string, { label, provider }: Target): Refusal =>
+const unsupported = (code: ErrorCode, field: string, { label, provider }: Target): Refusal =>
   new Refusal(
-    'unsupported_field',
+    code,
     `The field "${field}" has no equivalent in the dialect ${provider.dialect.name} of ${label}.`,
     { param: field },
   );

@@ -46,7 +46,7 @@ const textOf = ({ target, outcome, status, error }: AttemptStep): string =>
     : `${target}: ${outcome}`;
 
 /** Outcomes of targets that the request or its limits rule out, which say nothing of the providers. */
-const ruledOut = ['unsupported_field', 'wrong_key', 'over_limit'];
+const ruledOut = ['unsupported_field', 'thread_not_found', 'wrong_key', 'over_limit'];
 /** A kept connection had died: the call went out once more on a fresh one. */
 export const deadConnection = 'dead_connection';
 /** Outcomes that say nothing of why nobody answered. */

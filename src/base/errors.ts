@@ -38,21 +38,19 @@ const timedOut = { status: 504, retryable: true, ...upstream } as const;
 
 /** Every error by its code. */
 export const catalogue = {
-  invalid_json: {
-    ...badRequest,
-    hint: 'Send one JSON object, encoded as UTF-8.',
-  },
+  invalid_json: { ...badRequest, hint: 'Send one JSON object, encoded as UTF-8.' },
   invalid_form: {
     ...badRequest,
     hint: 'Send `multipart/form-data` as SDKs and curl write it: plain text fields, files, CRLF at the end of each line.',
   },
-  invalid_field: {
-    ...badRequest,
-    hint: 'Correct the named field.',
-  },
+  invalid_field: { ...badRequest, hint: 'Correct the named field.' },
   unsupported_field: {
     ...badRequest,
     hint: "Remove the named field, or add a target that speaks your SDK's dialect.",
+  },
+  thread_not_found: {
+    ...missing,
+    hint: 'Send the whole conversation with `thread: {"type": "create"}`, as Anthropic\'s SDKs do by themselves, or add a target that speaks their dialect.',
   },
   duplicate_field: {
     ...badRequest,

@@ -190,16 +190,23 @@ function stringOf(quoted: string): string {
   }
 }
 
-/** Notes whose a stored response or chat completion is. @param start of the reply: whole, or the first of its events */
+const storedId = /"id"\s*:\s*"((?:resp|chatcmpl)[-_][\w-]{1,200})"/;
+const messageId = /"id"\s*:\s*"(msg_[\w-]{1,200})"/;
+
+/** Notes whose a stored response or chat completion is, or the thread of messages that a reply ends. @param start of the reply: whole, or the first of its events */
 export function noteStored(start: Buffer, { target }: AttemptReply, passage: Passage): void {
   const { exchange, identity, request, stages } = passage;
   const { dialect, kind, auxiliary } = exchange.endpoint;
   const { provider } = target;
   if (provider.passthrough === false || kind !== 'chat' || auxiliary !== undefined) return;
   if (identity === null || request === null || provider.dialect.name !== dialect) return;
-  if (!isStored(request.body, dialect === 'responses')) return;
+  const stored =
+    dialect === 'anthropic'
+      ? request.body.includes('"thread"')
+      : isStored(request.body, dialect === 'responses');
+  if (!stored) return;
   const text = start.toString('latin1', 0, headMaxBytes);
-  const id = /"id"\s*:\s*"((?:resp|chatcmpl)[-_][\w-]{1,200})"/.exec(text)?.[1];
+  const id = (dialect === 'anthropic' ? messageId : storedId).exec(text)?.[1];
   if (id !== undefined) stages.objects.owners.note(provider.name, id, identity.tenant);
 }
 

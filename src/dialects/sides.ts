@@ -1,4 +1,5 @@
 /** The two sides of a dialect's chat API: as clients use it, and as providers offer it. */
+import type { ErrorCode } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import type { NativeDialect } from '../native/reply.ts';
 import type { ChatField, ChatRequest, Notes } from './chat.ts';
@@ -32,6 +33,8 @@ export interface ChatClient {
   readonly limitField: string;
   /** Headers, lower case, that only this dialect has; reported as dropped when they are left out. */
   readonly ownHeaders?: readonly string[];
+  /** Errors by which its clients know what to do where a field has no equivalent; else `unsupported_field`. */
+  readonly unsupportedCodes?: Readonly<Record<string, ErrorCode>>;
 }
 
 /** The provider side: writes requests, reads replies. */

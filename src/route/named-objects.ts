@@ -134,7 +134,7 @@ const openai = [
   'voice',
   'ft:',
 ];
-const anthropic = ['user_profile_id'];
+const anthropic = ['user_profile_id', 'previous_message_id'];
 const google = ['cachedContent', 'cached_content', 'fileUri', 'file_uri', 'fileSearchS', 'file_search_s'];
 const quoted = [...openai, ...anthropic, ...google].map((start) => `"${start}`);
 

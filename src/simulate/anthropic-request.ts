@@ -7,12 +7,13 @@ import {
   base64Bytes,
   booleanField,
   numberField,
+  shown,
   type Tally,
   tallyMessage,
   tallyText,
   wrongType,
 } from './check.ts';
-import { invalid } from './errors.ts';
+import { invalid, Rejection } from './errors.ts';
 import type { Asked, Attachment, Tool } from './exchange.ts';
 import { hash } from './random.ts';
 import { takeLine } from './scenario.ts';
@@ -250,12 +251,21 @@ export function modelOf(body: Json): string {
   return model;
 }
 
+/** Nothing is kept of a conversation, so that every thread is one that is no longer known. */
+function refuseThread(thread: unknown): void {
+  if (!isObject(thread) || thread.type !== 'continue') return;
+  const message = `No usable thread was found for ${shown(thread.previous_message_id)}.`;
+  const details = { error_code: 'thread_not_found' };
+  throw new Rejection({ status: 404, type: 'not_found_error', message, details });
+}
+
 /**
  * Reads the body of `POST /v1/messages`, or of `/v1/messages/count_tokens`, where `max_tokens` is optional.
  * Throws a `Rejection` where the API would refuse.
  */
 export function readMessagesRequest(body: Json, counting: boolean): Asked {
   const model = modelOf(body);
+  refuseThread(body.thread);
   if (!counting) required(body.max_tokens, 'max_tokens');
   const range = { min: 1, max: Number.MAX_SAFE_INTEGER, whole: true };
   const outputMax = numberField('anthropic', body, 'max_tokens', range, Number.POSITIVE_INFINITY);

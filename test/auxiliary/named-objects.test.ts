@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { DialectName } from '../../src/exchange/dialects.ts';
 import { gives } from '../support/auxiliary.ts';
 import { keys, startPassing as start } from '../support/passing.ts';
+import { anthropicWire } from '../support/replies.ts';
 
 const input = [{ role: 'user', content: 'a' }];
 const responses = (more: object) => ['responses', '/v1/responses', { model: 'm', input, ...more }] as const;
@@ -62,6 +63,31 @@ describe('an object of another tenant', () => {
     await asking('POST', path, keyOf('k-a'), body, headers('k-a'));
     expect(upstream.calls.length).toBeGreaterThan(calls);
   });
+});
+
+test.each([false, true])('a thread of messages is its tenant’s, streamed: %s', async (stream) => {
+  const routes = [{ model: '*', targets: [{ provider: 'first' }] }];
+  const { asking, upstream } = await start({
+    dialect: 'anthropic',
+    more: { authenticate: { keys }, routes },
+  });
+  upstream.answer((call) => {
+    if (!stream) return call.whole(200, { 'content-type': 'application/json' }, anthropicWire.whole('Hi'));
+    call.streamHead();
+    for (const event of anthropicWire.stream('Hi')) call.write(event);
+    call.end();
+  });
+  const ask = async (key: string, thread: object) => {
+    const body = { model: 'm', max_tokens: 9, messages: input, stream, thread };
+    const headers = { 'anthropic-version': '2023-06-01', 'x-api-key': key };
+    return asking('POST', '/v1/messages', '', body, headers);
+  };
+  const made = await ask('k-a', { type: 'create' });
+  const id = /"id":"(msg_\w+)"/.exec(made.text)?.[1];
+  const next = { type: 'continue', previous_message_id: id };
+  expect((await ask('k-b', next)).json?.error.code).toBe('object_not_found');
+  expect(upstream.calls).toHaveLength(1);
+  expect((await ask('k-a', next)).status).toBe(200);
 });
 
 test.each<[DialectName, string, string, string]>([

@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { gives } from '../support/auxiliary.ts';
 import { startPassing } from '../support/passing.ts';
+import { anthropicWire } from '../support/replies.ts';
+import { answers } from '../support/upstream.ts';
 
 const output = [
   {
@@ -35,6 +37,27 @@ test.each([
   }
   expect(upstream.calls).toHaveLength(calls);
 });
+
+test.each([
+  [{ thread: { type: 'create' } }, 2],
+  [{ thread: { type: 'continue', previous_message_id: 'msg_0' } }, 2],
+  [{ thread: null }, 1],
+])(
+  '%j in messages: %i calls for two requests, as each reply can be gone on with once',
+  async (more, calls) => {
+    const { asking, upstream } = await startPassing({
+      dialect: 'anthropic',
+      script: answers(anthropicWire, 'Hi'),
+      more: { routes: [{ model: '*', targets: [{ provider: 'first' }] }] },
+    });
+    const messages = [{ role: 'user', content: 'Hi' }];
+    const headers = { 'anthropic-version': '2023-06-01' };
+    const body = { model: 'm', max_tokens: 9, messages, ...more };
+    for (let n = 0; n < 2; n += 1)
+      expect((await asking('POST', '/v1/messages', '', body, headers)).status).toBe(200);
+    expect(upstream.calls).toHaveLength(calls);
+  },
+);
 
 describe('what a tool of the provider has done', () => {
   const tools = [{ type: 'mcp', server_label: 'mail', server_url: 'https://mcp.example' }];

@@ -87,8 +87,10 @@ const sendPassed = (wire: Wire, sending: Sending & { path: string }): Promise<An
 
 const reading = { method: 'GET', body: '' };
 
-/** A way to each error, but for those that are told within sessions. */
-const ways: Readonly<Record<Exclude<ErrorCode, 'session_over'>, (wire: Wire) => Promise<Answer>>> = {
+/** Errors that are told within sessions, or in one dialect only. */
+type Elsewhere = 'session_over' | 'thread_not_found';
+/** A way to each other error. */
+const ways: Readonly<Record<Exclude<ErrorCode, Elsewhere>, (wire: Wire) => Promise<Answer>>> = {
   invalid_json: (wire) => send(wire, { body: '{' }),
   invalid_field: (wire) => send(wire, { body: { ...wire.request('Hi'), model: 5 } }),
   invalid_form: (wire) =>

@@ -57,10 +57,14 @@ const words: FaultWords = {
   policy: /content filtering policy|blocked by (?:our |the )?(?:content|usage) polic/i,
 };
 
-function error(refusal: Refusal, requestId: string): string {
+/** Codes that are the API's own: its SDKs look for them in the details, and know what to do. */
+const apiCodes: ReadonlySet<string> = new Set(['thread_not_found']);
+
+function error({ entry, text: message, code, param }: Refusal, requestId: string): string {
+  const details = apiCodes.has(code) ? { error_code: code } : undefined;
   return JSON.stringify({
     type: 'error',
-    error: { type: refusal.entry.anthropic, message: refusal.text, code: refusal.code, param: refusal.param },
+    error: { type: entry.anthropic, message, code, param, details },
     request_id: requestId,
   });
 }
@@ -100,6 +104,7 @@ export const anthropic: Dialect = {
     writeError,
     limitField,
     ownHeaders: ['anthropic-beta'],
+    unsupportedCodes: { thread: 'thread_not_found' },
   },
   chatProvider: {
     native: 'anthropic',

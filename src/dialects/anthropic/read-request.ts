@@ -68,6 +68,7 @@ const known = new Set([
   'metadata',
   'cache_control',
   'context_management',
+  'thread',
 ]);
 const essential = new Set(['container', 'mcp_servers']);
 const knownOfMessage = new Set(['role', 'content']);
@@ -88,6 +89,7 @@ const knownOfTools = new Set([
 export function readRequest(body: Json, notes: Notes): ChatRequest {
   noteRest(body, known, essential, notes);
   noteContext(body.context_management, notes);
+  noteThread(body.thread, notes);
   const choice = objectOf(body.tool_choice);
   const parallel = choice.disable_parallel_tool_use;
   return {
@@ -117,6 +119,16 @@ export function readRequest(body: Json, notes: Notes): ChatRequest {
     user: textOf(objectOf(body.metadata).user_id),
     metadata: null,
   };
+}
+
+/**
+ * A conversation that its provider keeps. Where one begins, the request has all of it. What goes on with one has only what
+ * is new, so that no other provider can answer it, whatever may be left out.
+ */
+function noteThread(thread: unknown, notes: Notes): void {
+  if (!isObject(thread)) return;
+  if (thread.type === 'create') noteDropped(notes, 'thread');
+  else notes.unsupported ??= 'thread';
 }
 
 function readMark(value: unknown): CacheMark | null {

@@ -76,6 +76,7 @@ keys! {
     Source = b"source",
     Stream = b"stream",
     System = b"system",
+    Thread = b"thread",
     Tokens = b"tokens",
     FileId = b"file_id",
     FileUri = b"fileUri",

@@ -190,7 +190,7 @@ impl<'b> Inspector<'b> {
                 }
             }
             Key::Images if self.endpoint == Endpoint::Embed => self.facts.flags |= flag::IMAGE,
-            Key::Conversation => self.facts.flags |= flag::CONTINUED,
+            Key::Conversation | Key::Thread => self.facts.flags |= flag::CONTINUED,
             Key::Prompt | Key::CachedContent | Key::CachedContentSnake => self.asking.kept = true,
             Key::Background if token == Token::Bool(true) => self.facts.flags |= flag::BACKGROUND,
             Key::Temperature if token == Token::Number => self.sampled(),
