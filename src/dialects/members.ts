@@ -7,6 +7,7 @@ import { type Notes, noteDropped, noteInvalid, noteUnsupported } from './chat.ts
 const defaults: Readonly<Record<string, readonly unknown[]>> = {
   service_tier: ['auto', 'default'],
   truncation: ['disabled'],
+  inference_geo: ['global'],
 };
 
 /** For objects without essential members other than the known ones. */

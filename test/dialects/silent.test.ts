@@ -39,6 +39,14 @@ describe('essential fields are unsupported', () => {
   test.each<[DialectName, Json, string]>([
     ['openai', image('data:image/svg+xml,<svg/>'), 'messages[0].content[0]'],
     ['anthropic', { ...user('Hi'), tool_choice: { type: 'some' } }, 'tool_choice'],
+    ['anthropic', { ...user('Hi'), compaction: { type: 'summarize' } }, 'compaction'],
+    ['anthropic', { ...user('Hi'), inference_geo: 'us' }, 'inference_geo'],
+    [
+      'responses',
+      { input: 'Hi', moderation: { model: 'm', policy: { output: { mode: 'block' } } } },
+      'moderation',
+    ],
+    ['gemini', { contents: [], modelArmorConfig: { promptTemplateName: 't' } }, 'modelArmorConfig'],
     ['anthropic', { ...user('Hi'), output_format: { type: 'grammar' } }, 'output_config.format'],
     [
       'gemini',
@@ -50,6 +58,13 @@ describe('essential fields are unsupported', () => {
     ],
   ])('%s %j', (client, body, field) => {
     expect(read(client, body).unsupported).toBe(field);
+  });
+});
+
+test('what means the same as leaving it out is neither', () => {
+  expect(read('anthropic', { ...user('Hi'), inference_geo: 'global' })).toMatchObject({
+    unsupported: null,
+    dropped: [],
   });
 });
 

@@ -70,7 +70,7 @@ const known = new Set([
   'context_management',
   'thread',
 ]);
-const essential = new Set(['container', 'mcp_servers']);
+const essential = new Set(['container', 'mcp_servers', 'compaction', 'inference_geo']);
 const knownOfMessage = new Set(['role', 'content']);
 const knownOfConfig = new Set(['effort', 'format']);
 const knownOfThinking = new Set(['type', 'budget_tokens', 'display']);

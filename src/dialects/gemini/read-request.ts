@@ -56,7 +56,7 @@ const inBoth = (names: readonly string[]): ReadonlySet<string> =>
   new Set([...names, ...names.map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))]);
 
 const known = inBoth(['contents', 'systemInstruction', 'tools', 'toolConfig', 'generationConfig', 'model']);
-const essential = inBoth(['cachedContent']);
+const essential = inBoth(['cachedContent', 'modelArmorConfig']);
 const knownConfig = inBoth([
   'maxOutputTokens',
   'temperature',

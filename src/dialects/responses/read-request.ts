@@ -60,8 +60,9 @@ const known = new Set([
   'service_tier',
   'store',
 ]);
-/** Fields that only the provider that stores the conversation can interpret. */
+/** Fields that only OpenAI can interpret, most since it stores the conversation. */
 const essential = new Set([
+  'moderation',
   'previous_response_id',
   'conversation',
   'prompt',
