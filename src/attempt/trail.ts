@@ -52,10 +52,15 @@ export const deadConnection = 'dead_connection';
 /** Outcomes that say nothing of why nobody answered. */
 const asides = [...ruledOut, deadConnection];
 
+/** Outcomes of targets that are limited for a while: none of the retries was spent, and a repeat may be answered. */
+const limited = ['rate_limited', 'cooling_down', 'own_limit', 'connections'];
+
 /** Most targets that a reply's head names as passed over: clients bound a head's size. */
 const passedOverMax = 8;
 
 const noRetry = ['x-should-retry', 'false'];
+/** A client that would have to wait longer than this should not repeat its request by itself. */
+const patienceMs = 60_000;
 
 /** What a step shows of a provider's reply. */
 export interface Replied {
@@ -193,6 +198,12 @@ export class Trail {
       .join(',');
   }
 
+  /** Whether a client may repeat the request after a wait: nobody was asked but targets that are limited for so long. */
+  mayRepeat(waitMs: number): boolean {
+    const steps = this.steps.filter(({ outcome }) => !asides.includes(outcome));
+    return waitMs <= patienceMs && steps.every(({ outcome }) => limited.includes(outcome));
+  }
+
   /** Whether the last step had one of these outcomes; targets that were ruled out don't count. */
   lastWas(...outcomes: readonly string[]): boolean {
     const last = this.steps.findLast(({ outcome }) => !asides.includes(outcome));
@@ -231,7 +242,7 @@ export class Trail {
     const what = advice === undefined ? '' : ` ${advice}`;
     return new Refusal('targets_down', `No target could answer. ${tried}${what}`, {
       retryAfterMs,
-      headers: noRetry,
+      headers: this.mayRepeat(retryAfterMs) ? [] : noRetry,
     });
   }
 }

@@ -152,8 +152,8 @@ export function deliverAnswer(
   /** @param restored the same body for the client, with its values */
   const finish = (body: Buffer, restored: Buffer, endMs: number): WholeReply => {
     if (facts === null) {
-      headers.push('x-should-retry', 'false');
       if (status === 429) addRetryAfter(answer, nowMs, headers);
+      else headers.push('x-should-retry', 'false');
       passage.close({ status, target: target.label, upstreamMs }, endMs);
     } else {
       passage.hear(body, false);
@@ -261,9 +261,14 @@ function addProviderHeaders(
   }
 }
 
-/** Adds `retry-after` and `retry-after-ms` if the provider didn't send them; clients get both. */
-function addRetryAfter({ target, headers: given }: AttemptReply, nowMs: number, headers: string[]): void {
+/** Adds `retry-after` and `retry-after-ms` if the provider didn't send them; clients get both, and whether to obey. */
+function addRetryAfter(
+  { target, trail, headers: given }: AttemptReply,
+  nowMs: number,
+  headers: string[],
+): void {
   const waitMs = Math.max(1, Math.ceil(cooldownOf(target, nowMs).waitMs));
+  if (!trail.mayRepeat(waitMs)) headers.push('x-should-retry', 'false');
   if (given['retry-after'] === undefined) headers.push('retry-after', String(Math.ceil(waitMs / 1000)));
   if (given['retry-after-ms'] === undefined) headers.push('retry-after-ms', String(waitMs));
 }

@@ -26,6 +26,7 @@ export function createCredential(key: string, headers: readonly string[]): Crede
     refusedUntilMs: 0,
     forbiddenUntilMs: new Map(),
     limitedUntilMs: new Map(),
+    spentUntilMs: new Map(),
     hintedUntilMs: new Map(),
   };
 }
@@ -70,14 +71,15 @@ export const allCoolingDown = ({ provider, label }: Target, nowMs: number): bool
 export function cooldownOf(
   { provider, label }: Target,
   nowMs: number,
-): { reason: 'credential' | 'cooling_down'; waitMs: number } {
+): { reason: 'credential' | 'quota' | 'cooling_down'; waitMs: number } {
   const { credentials } = provider;
-  const waitMs = Math.min(...credentials.map((credential) => cooldownUntilMs(credential, label))) - nowMs;
+  const untilMs = Math.min(...credentials.map((credential) => cooldownUntilMs(credential, label)));
   const refused = credentials.every(
     ({ refusedUntilMs, forbiddenUntilMs }) =>
       refusedUntilMs > nowMs || (forbiddenUntilMs.get(label) ?? 0) > nowMs,
   );
-  return { reason: refused ? 'credential' : 'cooling_down', waitMs };
+  const spent = credentials.every(({ spentUntilMs }) => (spentUntilMs.get(label) ?? 0) > nowMs);
+  return { reason: refused ? 'credential' : spent ? 'quota' : 'cooling_down', waitMs: untilMs - nowMs };
 }
 
 /** Starts a credential's cooldown at all targets, after the provider refused it. */
@@ -116,6 +118,7 @@ export function coolDownLimited(
     cooldownMaxMs,
     askedMs ?? (kind === 'quota' ? quotaCooldownMs : limitedCooldownMs),
   );
+  if (kind === 'quota') remember(credential.spentUntilMs, label, nowMs + cooldownMs);
   return remember(credential.limitedUntilMs, label, nowMs + cooldownMs) - nowMs;
 }
 

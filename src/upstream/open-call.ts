@@ -46,6 +46,7 @@ export interface PassedOver {
   readonly reason:
     | 'credential'
     | 'cooling_down'
+    | 'quota'
     | 'own_limit'
     | 'connections'
     | 'breaker_open'
@@ -82,7 +83,7 @@ export function beginCall(target: Target, request: ModelRequest, deps: CallDeps)
   const credential = takeCredential(target, nowMs);
   if (credential === null) {
     const { reason, waitMs } = cooldownOf(target, nowMs);
-    return { reason, waitMs, cause: reason === 'cooling_down' ? 'rate_limited' : 'outage' };
+    return { reason, waitMs, cause: reason === 'credential' ? 'outage' : 'rate_limited' };
   }
   const breakerId = target.health.breakerId || deps.health.open(target.health);
   const ticket = breaker.admit(breakerId, nowMs);

@@ -126,6 +126,8 @@ export interface Credential {
   readonly forbiddenUntilMs: Map<string, number>;
   /** Target label → end of its cooldown there after a 429, monotonic ms. Bounded. */
   readonly limitedUntilMs: Map<string, number>;
+  /** The same, where that was for a quota that is spent. Bounded. */
+  readonly spentUntilMs: Map<string, number>;
   /** The same as reported by peers: until then it is used last. */
   readonly hintedUntilMs: Map<string, number>;
 }

@@ -1,8 +1,6 @@
 /** Stage attempt: retries, backoff, breaker, cooldown after a 429, order of fallback; with a passed-in clock. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { Trail } from '../../src/attempt/trail.ts';
 import type { World } from '../../src/base/world.ts';
-import type { OpenCall } from '../../src/upstream/open-call.ts';
 import { chainConfig, labelOf, metricIn } from '../support/chain.ts';
 import { ask, send } from '../support/client.ts';
 import { wires } from '../support/replies.ts';
@@ -310,13 +308,14 @@ describe.each(wires)('$name', (wire) => {
     });
 
     test('without another target the provider’s reply is passed on, with a retry-after', async () => {
-      for (const headers of [{ 'retry-after': '7' }, {}]) {
+      for (const headers of [{ 'retry-after': '7' }, {}, { 'retry-after': '61' }]) {
         const chain = await start([[limitedFor(headers)]], { retriesMax: 3 });
         const reply = await chain.ask();
         expect(reply.status).toBe(429);
         expect(reply.text).toContain('slow down');
-        expect(reply.headers['x-should-retry']).toBe('false');
-        const waitS = headers['retry-after'] === undefined ? 1 : 7;
+        const waitS = Number(headers['retry-after'] ?? 1);
+        // No retry was spent, and SDKs may wait for so long.
+        expect(reply.headers['x-should-retry']).toBe(waitS > 60 ? 'false' : undefined);
         expect(reply.headers['retry-after']).toBe(String(waitS));
         expect(reply.headers['retry-after-ms']).toBe(String(waitS * 1000));
         expect(chain.calls()).toEqual([1]);
@@ -362,29 +361,5 @@ describe.each(wires)('$name', (wire) => {
     expect(chain.calls()).toEqual([3, 1, 3]);
     chain.upstreams[0]?.answer(good);
     expect((await chain.ask()).headers['x-sidegate-target']).toBe(labelOf(0));
-  });
-});
-
-describe('trail', () => {
-  test('a skipped target doesn’t count as a call, and the shortest wait is reported', () => {
-    const trail = new Trail();
-    trail.skip('a/x', 'cooling_down', 'rate_limited', 9_000, 0);
-    trail.skip('b/x', 'breaker_open', 'breaker_open', 4_000, 0);
-    expect(trail.calls).toBe(0);
-    expect(trail.refusal([])).toMatchObject({ code: 'targets_down', retryAfterMs: 4_000 });
-    expect(trail.text).toBe('a/x: cooling_down, b/x: breaker_open');
-  });
-
-  test.each([
-    ['upstream_timeout', ['first_token_timeout', 'deadline']],
-    ['upstream_failed', ['status 500', 'malformed']],
-    ['targets_down', ['first_token_timeout', 'reset']],
-    ['upstream_credential', ['credential']],
-  ])('%s is made of %j', (code, outcomes) => {
-    const trail = new Trail();
-    const openCall = { target: { label: 'a/x' }, sentMs: 0, ttftMs: null, model: 'x' } as unknown as OpenCall;
-    for (const outcome of outcomes) trail.add(openCall, outcome, 'server', null, 0);
-    expect(trail.refusal([]).code).toBe(code);
-    expect(trail.refusal([]).message).toContain(`Tried a/x: ${outcomes[0]}`);
   });
 });

@@ -99,6 +99,10 @@ describe.each(wires)('$name', (wire) => {
     const reply = await alone.ask();
     expect(reply).toMatchObject({ status: refusal.status, text: refusal.body });
     expect(reply.headers['x-should-retry']).toBe('false');
+    // Nor is it waited for while the key rests.
+    const next = await alone.ask();
+    expect([next.status, next.headers['x-should-retry']]).toEqual([503, 'false']);
+    expect(next.text).toContain(`${labelOf(0)}: quota`);
     expect(alone.first.calls).toHaveLength(1);
   });
 

@@ -110,6 +110,23 @@ describe.each(sdks)('errors of the gateway, $name', ({ sdk, via, wire }) => {
     expect(await retried).toBeTruthy();
   });
 
+  test('a limit of the provider is waited for by the SDK, as without the gateway', async () => {
+    const time = standingTime();
+    const limited: Script = (call) =>
+      refuses(wire.error(429, 'slow down'), { 'retry-after-ms': '400' })(call);
+    const setup = await startSdks([limited, ok], {}, time.world);
+    const refused = (status: number) => setup.recordWhere((record) => record.status === status);
+    const ask = (temperature: number) => Promise.resolve(via(setup, { temperature }, { maxRetries: 9 }));
+    // The provider tells the first, the gateway the second.
+    const first = ask(0);
+    await refused(429);
+    const second = ask(1);
+    await refused(503);
+    time.pass(400);
+    expect([await first, await second]).toEqual([expect.any(Object), expect.any(Object)]);
+    expect(setup.upstream.calls).toHaveLength(3);
+  });
+
   test('the SDK makes no retries of its own once the gateway’s are spent', async () => {
     const setup = await startSdks([refuses(wire.error(500, 'x'))], { attempt: { retriesMax: 1 } });
     await failure(via(setup, {}, { maxRetries: 3 }));
