@@ -274,6 +274,8 @@ const effects: Readonly<Record<string, () => Promise<void>>> = {
   'openai-beta': passedTo(openaiWire, 'openai-beta'),
   'x-goog-api-client': passedTo(geminiWire, 'x-goog-api-client'),
   'x-goog-user-project': passedToOwnKey(geminiWire, 'x-goog-user-project'),
+  'anthropic-workspace-id': passedToOwnKey(anthropicWire, 'anthropic-workspace-id'),
+  'anthropic-user-profile-id': passedToOwnKey(anthropicWire, 'anthropic-user-profile-id'),
   'anthropic-version': passedTo(anthropicWire, 'anthropic-version'),
   'anthropic-beta': passedTo(anthropicWire, 'anthropic-beta'),
   'anthropic-dangerous-direct-browser-access': passedTo(

@@ -35,6 +35,7 @@ test('B13: a header that the configuration sets is sent alone', async () => {
 test.each([
   [openaiWire, ['openai-organization', 'openai-project']],
   [geminiWire, ['x-goog-user-project']],
+  [anthropicWire, ['anthropic-workspace-id', 'anthropic-user-profile-id']],
 ] as const)(
   'H17: an app decides whom its own key bills, and the configuration the gateway’s: $0.name',
   async (wire, names) => {

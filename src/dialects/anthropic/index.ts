@@ -123,7 +123,7 @@ export const anthropic: Dialect = {
     readError,
   },
   requestIdHeader: 'request-id',
-  billingHeaders: [],
+  billingHeaders: ['anthropic-workspace-id', 'anthropic-user-profile-id'],
   passesBack: (header) =>
     header === 'request-id' ||
     header === 'anthropic-organization-id' ||
