@@ -1,5 +1,6 @@
 /** The playground: sends one request of the dashboard's page to the data port, and its reply back as it comes. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream';
 import { request } from '../base/node-http.ts';
 
 const bodyMaxBytes = 1024 * 1024;
@@ -47,7 +48,8 @@ export async function play(
         ...headers,
         ...Object.fromEntries(passed.map(([name, value]) => [name, String(value)])),
       });
-      reply.pipe(res);
+      // One that breaks off never ends the page's.
+      pipeline(reply, res, () => {});
     });
     sent.once('error', () => {
       if (res.headersSent) res.destroy();
