@@ -298,6 +298,7 @@ const answered: Readonly<Record<string, (wire: Wire) => Promise<Answer>>> = {
       'openai-processing-ms': '5',
       'request-id': 'a',
       'anthropic-organization-id': 'b',
+      'anthropic-workspace-id': 'c',
       'set-cookie': 'c',
     };
     const busy = wire.error(429, 'Later.');

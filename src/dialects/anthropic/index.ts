@@ -127,6 +127,7 @@ export const anthropic: Dialect = {
   passesBack: (header) =>
     header === 'request-id' ||
     header === 'anthropic-organization-id' ||
+    header === 'anthropic-workspace-id' ||
     header === 'retry-after' ||
     header === 'retry-after-ms',
   credential: (apiKey, { bearer }) =>
