@@ -21,10 +21,11 @@ import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/r
 import { observe } from '../../src/observe/settings.ts';
 import { openOutbox } from '../../src/observe/sinks/outbox.ts';
 import { withoutZero } from '../../src/observe/sinks/postgres.ts';
-import { readRedis } from '../../src/observe/sinks/redis.ts';
+import { openRedis, readRedis } from '../../src/observe/sinks/redis.ts';
 import { openSinks, type Sinks } from '../../src/observe/sinks/sinks.ts';
 import { signature } from '../../src/observe/sinks/webhook.ts';
 import { startRedis } from '../support/redis.ts';
+import { openRelay } from '../support/relay.ts';
 import { runCommand } from '../support/run-command.ts';
 import { eventually } from '../support/until.ts';
 
@@ -73,7 +74,11 @@ async function startHook() {
   const hook = {
     status: 200,
     hangs: false,
+    /** Takes the next body, but its answer is lost. */
+    drops: false,
+    maxBytes: Number.POSITIVE_INFINITY,
     credential: '',
+    ids: [] as string[],
     bodies: [] as { records: Record<string, unknown>[] }[],
     bad: 0,
     url: '',
@@ -92,8 +97,15 @@ async function startHook() {
     );
     if (made !== headers['webhook-signature']) hook.bad += 1;
     hook.credential = headers.authorization ?? '';
-    if (hook.status === 200) hook.bodies.push(JSON.parse(body));
-    res.writeHead(hook.status).end();
+    const status = body.length > hook.maxBytes ? 413 : hook.status;
+    if (status === 200) {
+      hook.bodies.push(JSON.parse(body));
+      hook.ids.push(String(headers['webhook-id']));
+    }
+    if (hook.drops) {
+      hook.drops = false;
+      req.socket.destroy();
+    } else res.writeHead(status).end();
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   hook.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/records`;
@@ -161,6 +173,45 @@ test('a webhook gets every record, signed; while it refuses, they wait in the le
   expect(problems.at(-1)).toEqual(['webhook', null]);
 });
 
+test('a batch whose answer was lost comes again as it was, with its id, so that a receiver knows it', async () => {
+  const hook = await startHook();
+  const { ledger, problems } = start(join(folder(), 'l.db'), {
+    webhook: { url: hook.url, secret: 'whsec_c2VjcmV0' },
+  });
+  hook.drops = true;
+  for (let i = 0; i < 20; i++) ledger.add(recordOf(`a${i}`), Date.now());
+  await eventually(() => expect(problems).toHaveLength(1));
+  // There is more to send by now.
+  for (let i = 0; i < 20; i++) ledger.add(recordOf(`b${i}`), Date.now());
+  await eventually(() => expect(hook.bodies.flatMap(({ records }) => records)).toHaveLength(60));
+  expect(hook.ids[1]).toBe(hook.ids[0]);
+  expect(hook.bodies[1]).toEqual(hook.bodies[0]);
+  expect(new Set(hook.ids).size).toBe(2);
+});
+
+test('a receiver that takes small bodies only gets everything in batches that it takes', async () => {
+  const hook = await startHook();
+  hook.maxBytes = 50_000;
+  const { ledger, sinks, problems } = start(join(folder(), 'l.db'), {
+    webhook: { url: hook.url, secret: 'whsec_c2VjcmV0' },
+  });
+  for (let i = 0; i < 600; i++) ledger.add(recordOf(`a${i}`), Date.now());
+  await eventually(() => expect(sinks.states()[0]?.[1]).toMatchObject({ sent: 600, waiting: 0 }));
+  const records = hook.bodies.flatMap((body) => body.records);
+  expect(records.map(({ request_id: id }) => id)).toEqual(Array.from({ length: 600 }, (_, i) => `a${i}`));
+  expect(problems).toEqual([]);
+});
+
+test('one record that a receiver doesn’t take is told, and waits', async () => {
+  const hook = await startHook();
+  hook.maxBytes = 100;
+  const { ledger, problems } = start(join(folder(), 'l.db'), {
+    webhook: { url: hook.url, secret: 'whsec_c2VjcmV0' },
+  });
+  for (let i = 0; i < 4; i++) ledger.add(recordOf(`a${i}`), Date.now());
+  await eventually(() => expect(problems).toEqual([['webhook', 'it answered 413']]));
+});
+
 test('a receiver that hangs at the end keeps nobody up; the next start sends the rest', async () => {
   const hook = await startHook();
   hook.hangs = true;
@@ -175,6 +226,23 @@ test('a receiver that hangs at the end keeps nobody up; the next start sends the
   hook.hangs = false;
   start(path, { webhook });
   await eventually(() => expect(hook.bodies.flatMap(({ records }) => records)).toHaveLength(1));
+});
+
+test('counts go on from the last process, and are never 0 before they are known', async () => {
+  const hook = await startHook();
+  const path = join(folder(), 'l.db');
+  const webhook = { url: hook.url, secret: 'whsec_c2VjcmV0' };
+  const first = start(path, { webhook });
+  for (let i = 0; i < 5; i++) first.ledger.add(recordOf(`a${i}`), Date.now());
+  await first.stop();
+  expect(first.sinks.states()).toMatchObject([['webhook', { sent: 5 }]]);
+  // Nothing is known of the receiver, but of the ledger.
+  hook.hangs = true;
+  const { ledger, sinks } = start(path, { webhook });
+  ledger.add(recordOf('b'), Date.now());
+  expect(sinks.states()).toEqual([]);
+  await eventually(() => expect(sinks.states()).toMatchObject([['webhook', { sent: 5, dropped: 0 }]]));
+  hook.hangs = false;
 });
 
 test('rows that retention deleted before a sink got them are counted, also when all are gone', async () => {
@@ -285,6 +353,23 @@ test('pods share a Redis stream: costs of the fleet are exact after an outage an
   expect(rows).toHaveLength(1200);
   expect(rows.reduce((sum, row) => sum + BigInt(row.cost_nano_usd as bigint), 0n)).toBe(3600n);
   expect(new Set(rows.map((row) => row.team))).toEqual(new Set(['web', 'research']));
+});
+
+test('a connection to Redis that hangs isn’t used again: nothing gathers on it', async () => {
+  const redis = await startRedis();
+  onTestFinished(() => redis.stop());
+  const relay = await openRelay(redis.port);
+  onTestFinished(() => relay.close());
+  const sink = await openRedis({ url: `redis://127.0.0.1:${relay.port}`, key: 'records', recordsMax: 1000 });
+  onTestFinished(() => sink.close());
+  const row = { request_id: 'r', instance: 'i', charges: [], steps: [] };
+  await sink.send([row]);
+  relay.lose();
+  await expect(sink.send([row])).rejects.toThrow('timed out');
+  await sink.send([row, row]);
+  const client = new Redis(redis.url);
+  onTestFinished(() => client.disconnect());
+  expect(await client.xlen('records')).toBe(3);
 });
 
 test('PostgreSQL gets JSON without the character zero, whatever else a text holds', () => {

@@ -40,7 +40,13 @@ export async function openRedis(settings: Settings): Promise<Sink> {
       const pipeline = client.pipeline();
       for (const row of rows) pipeline.xadd(key, 'MAXLEN', '~', recordsMax, '*', field, JSON.stringify(row));
       const results = await pipeline.exec();
-      for (const [failure] of results ?? []) if (failure !== null) throw reasonOf(client, failure);
+      const [failure] = results?.find(([cause]) => cause !== null) ?? [];
+      if (failure === undefined) return;
+      // On a connection that hangs, each attempt would wait for the next, and all be added once it goes on.
+      const failed = client;
+      failed.disconnect();
+      client = connect(settings);
+      throw reasonOf(failed, failure);
     },
     async close() {
       client.disconnect();

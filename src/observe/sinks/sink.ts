@@ -13,7 +13,10 @@ export interface SinkRow {
 
 /** A place that records are sent to. */
 export interface Sink {
-  /** Resolves once all are there; the same ones may come again. Rejects within a bounded time if they can't be. */
+  /**
+   * Resolves once all are there; the same ones may come again. Rejects within a bounded time if they can't be, with
+   * `TooLarge` if they are too many.
+   */
   send(rows: readonly SinkRow[]): Promise<void>;
   close(): Promise<void>;
 }
@@ -23,6 +26,9 @@ export interface SinkSource {
   rows(span: Span): AsyncIterable<SinkRow>;
   close(): Promise<void>;
 }
+
+/** A batch is larger than what the sink takes: it would be refused again, but a part of it may be taken. */
+export class TooLarge extends Error {}
 
 /** How long one attempt to send may take. */
 export const sendTimeoutMs = 10_000;

@@ -11,6 +11,7 @@ import type { SinkNews, SinksOrder } from './worker.ts';
 export interface Sinks {
   /** The ledger has new rows. */
   wake(): void;
+  /** Of those whose progress is known: the counts go on from the last process, so none begins at 0. */
   states(): (readonly [SinkKind, SinkState])[];
   /** Sends what waits, for at most `waitMs`; the rest is sent after the next start. */
   close(waitMs: number): Promise<void>;
@@ -48,7 +49,7 @@ export function openSinks(path: string, settings: SinkSettings, deps: SinksDeps)
     opened.unref();
     opened.on('message', (news: SinkNews) => {
       known.set(news.sink, news);
-      report(news.sink, news.problem);
+      if (news.problem !== undefined) report(news.sink, news.problem);
     });
     opened.on('error', (cause: Error) => {
       if (opened !== thread || closed) return;
@@ -72,15 +73,9 @@ export function openSinks(path: string, settings: SinkSettings, deps: SinksDeps)
       }, wakeEveryMs).unref();
     },
     states: () =>
-      configuredKinds(settings).map((name) => {
-        const { sent, dropped, waiting, oldestMs } = known.get(name)?.progress ?? {
-          sent: 0,
-          dropped: 0,
-          waiting: 0,
-          oldestMs: 0,
-        };
+      [...known.values()].map(({ sink, progress: { sent, dropped, waiting, oldestMs } }) => {
         const lagMs = oldestMs === 0 ? 0 : Math.max(0, deps.wallClock() - oldestMs);
-        return [name, { sent, dropped, waiting, lagMs }];
+        return [sink, { sent, dropped, waiting, lagMs }];
       }),
     async close(waitMs) {
       closed = true;

@@ -4,7 +4,10 @@
  */
 import { createHmac } from 'node:crypto';
 import type { SinkSettings } from './settings.ts';
-import { type Sink, sendTimeoutMs } from './sink.ts';
+import { type Sink, sendTimeoutMs, TooLarge } from './sink.ts';
+
+/** Servers and proxies bound a body: Express at 100 KB, nginx at 1 MB. */
+const tooLarge = 413;
 
 /** Signs a message. @param timestamp seconds since 1970 */
 export function signature(secret: string, id: string, timestamp: number, body: string): string {
@@ -57,7 +60,9 @@ export async function openWebhook({
         throw thrown.cause ?? thrown;
       });
       await reply.body?.cancel();
-      if (!reply.ok) throw new Error(`it answered ${reply.status}`);
+      if (reply.ok) return;
+      const problem = `it answered ${reply.status}`;
+      throw reply.status === tooLarge ? new TooLarge(problem) : new Error(problem);
     },
     async close() {},
   };

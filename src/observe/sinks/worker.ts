@@ -4,9 +4,9 @@
  */
 import { parentPort } from 'node:worker_threads';
 import { configuredKinds, openSink, type SinkKind } from './kinds.ts';
-import { type Outbox, openOutbox, type Progress } from './outbox.ts';
+import { type Outbox, openOutbox, type Portion, type Progress } from './outbox.ts';
 import type { SinkSettings } from './settings.ts';
-import type { Sink } from './sink.ts';
+import { type Sink, TooLarge } from './sink.ts';
 
 /** What the thread is told. */
 export type SinksOrder =
@@ -21,12 +21,12 @@ export type SinksOrder =
   /** Sends what waits, for at most so long, and ends. */
   | { readonly kind: 'close'; readonly waitMs: number };
 
-/** What it says of a sink after each attempt. */
+/** What it says of a sink before the first attempt, and after each. */
 export interface SinkNews {
   readonly sink: SinkKind;
   readonly progress: Progress;
-  /** Null: the attempt succeeded, or nothing waited. */
-  readonly problem: string | null;
+  /** Null: the attempt succeeded, or nothing waited; undefined: there was none yet. */
+  readonly problem: string | null | undefined;
 }
 
 const batchMax = 500;
@@ -63,18 +63,30 @@ async function forward(
 ): Promise<void> {
   let sink: Sink | null = null;
   let pauseMs = firstPauseMs;
+  /** What the sink may have got already: it comes again as it was, so that the sink can tell. */
+  let portion: Portion | null = null;
+  /** Rows in one batch: halved where it is too large, since nobody says for how many there is room. */
+  let most = batchMax;
   let progress: Progress = { sent: 0, dropped: 0, waiting: 0, oldestMs: 0 };
-  const say = (problem: string | null): void =>
+  const say = (problem: SinkNews['problem']): void =>
     parentPort?.postMessage({ sink: name, progress, problem } satisfies SinkNews);
+  let isTold = false;
   for (;;) {
     try {
       const outbox = await outboxOf();
+      if (!isTold) {
+        progress = outbox.progress(name);
+        say(undefined);
+        isTold = true;
+      }
       sink ??= await openSink(name, settings);
-      const portion = outbox.next(name, batchMax);
+      portion ??= outbox.next(name, most);
       if (portion.rows.length > 0) {
         await sink.send(portion.rows);
         outbox.done(name, portion);
+        most = Math.min(batchMax, most + 1);
       }
+      portion = null;
       progress = outbox.progress(name);
       say(null);
       pauseMs = firstPauseMs;
@@ -82,6 +94,12 @@ async function forward(
       if (over) break;
       await woken();
     } catch (cause) {
+      const refused: number = portion?.rows.length ?? 0;
+      if (cause instanceof TooLarge && refused > 1) {
+        most = Math.ceil(refused / 2);
+        portion = null;
+        continue;
+      }
       const outbox = await outboxOf().catch(() => null);
       if (outbox !== null) progress = progressOf(outbox, name, progress);
       say(cause instanceof Error ? cause.message || cause.name : String(cause));
