@@ -115,11 +115,11 @@ export function judge(openCall: OpenCall, miss: Miss, deps: AttemptDeps, trail: 
   const { target } = openCall;
   if (miss.kind === 'failed') {
     const { failure, code } = miss;
-    if (miss.arrived !== null) trail.bill({ target, complete: false, ...miss.arrived });
     const facts = miss.arrived?.facts ?? null;
     const nowMs = deps.clock();
     const cause = causes[failure];
     trail.add(openCall, failure, cause, null, nowMs, code);
+    if (miss.arrived !== null) trail.bill({ target, complete: false, ...miss.arrived });
     const advice = networkAdvice(failure);
     if (advice !== undefined) deps.telemetry.unreachable(target.provider.name, failure, code, advice);
     endCall(openCall, blameless.has(failure) ? 'abandoned' : 'failure', failure, facts, deps, nowMs);

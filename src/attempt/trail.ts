@@ -105,6 +105,7 @@ export class Trail {
       outcome,
       cause,
       called: true,
+      billed: false,
       sentMs,
       durationMs: nowMs - sentMs,
       ttftMs: ttftMs ?? -1,
@@ -145,6 +146,7 @@ export class Trail {
       outcome,
       cause,
       called: false,
+      billed: false,
       sentMs: nowMs,
       durationMs: 0,
       ttftMs: -1,
@@ -164,8 +166,10 @@ export class Trail {
     if (askedMs !== null) this.#askedMs = askedMs;
   }
 
-  /** Records a call that its provider bills: any that began to answer. */
+  /** Records that the last call is billed by its provider, as is any that began to answer. */
   bill(each: BilledTry): void {
+    const last = this.steps.at(-1);
+    if (last !== undefined) last.billed = true;
     const kept = withPlausible(each, this.#windows);
     if (kept !== each) this.implausible.push(each.target.label);
     this.#billed.push(kept);

@@ -12,6 +12,8 @@ export interface AttemptStep {
   readonly cause: string;
   /** False: skipped without a call. */
   readonly called: boolean;
+  /** Its provider bills it: the next of the request's charges is its own. */
+  billed?: boolean;
   /** When it was sent, monotonic ms. */
   readonly sentMs: number;
   /** Ms until it ended: a stream's last event, a whole reply, or the failure. */

@@ -89,10 +89,7 @@ export const errorOf = ({ outcome }: AttemptStep): string =>
 
 const noCalls: readonly [] = [];
 
-/**
- * The calls of a record, each with what was billed for it. Charges are in the order of the calls whose reply had begun,
- * and a reply with an error status is never billed.
- */
+/** The calls of a record, each with what was billed for it: charges are in the order of the calls that were. */
 export function callsOf({
   steps,
   charges,
@@ -100,13 +97,13 @@ export function callsOf({
   const [only] = steps;
   if (only === undefined) return noCalls;
   // One call, and what was billed is its own: the usual case.
-  if (steps.length === 1 && only.called && charges.length < 2) return [[only, charges[0] ?? null]];
-  const left = [...charges];
-  return steps.flatMap((step) => {
-    if (!step.called) return [];
-    const begun = step.status >= 200 && step.status < 300;
-    const at = begun ? left.findIndex(({ target }) => target === step.target) : -1;
-    const [charge = null] = at < 0 ? [] : left.splice(at, 1);
-    return [[step, charge] as const];
+  if (steps.length === 1 && only.called) return [[only, charges[0] ?? null]];
+  const calls = steps.filter(({ called }) => called);
+  // The replies of a session are billed as they end, together: it is the last call.
+  const [session] = calls.slice(-1).filter(({ status }) => status === 101);
+  let billed = 0;
+  return calls.map((step) => {
+    const isBilled = session === undefined ? step.billed === true : step === session;
+    return [step, isBilled ? (charges[billed++] ?? null) : null];
   });
 }

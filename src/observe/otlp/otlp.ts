@@ -84,6 +84,7 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
   const { serviceName, ratio, metricsEveryMs, tracesPerSecond, signals } = settings;
   const [traced, measured] = [signals.includes('traces'), signals.includes('metrics')];
   const exporters = await exportersOf(settings);
+  const report = reporting(exporters.metrics, deps.onProblem);
   diag.setLogger(quietLogger, { logLevel: DiagLogLevel.NONE, suppressOverrideMessage: true });
   const resource = resourceOf(serviceName);
   const namesOf = createNames(deps.at);
@@ -128,7 +129,7 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
     inFlight = batch.length;
     const failure = await exported(batch);
     inFlight = 0;
-    if ((failure !== null) !== failing) deps.onProblem(failure?.problem ?? null);
+    report('traces', failure?.problem ?? null);
     failing = failure !== null;
     const isSplit = failure?.ofBatch === true && batch.length > 1;
     if (failure === null) {
@@ -215,6 +216,29 @@ export async function openOtlp(settings: OtlpSettings, deps: OtlpDeps): Promise<
       diag.disable();
     },
   };
+}
+
+type Signal = OtlpSettings['signals'][number];
+
+/**
+ * Tells that something can't be exported, and that all can again, once per change. Exports of metrics report themselves:
+ * the SDK's reader would tell its own log only, where nobody looks.
+ */
+function reporting(metrics: PushMetricExporter, onProblem: OtlpDeps['onProblem']) {
+  const failing = new Set<Signal>();
+  const report = (signal: Signal, problem: string | null): void => {
+    const before = failing.size;
+    if (problem === null) failing.delete(signal);
+    else failing.add(signal);
+    if (before > 0 !== failing.size > 0) onProblem(problem);
+  };
+  const send = metrics.export.bind(metrics);
+  metrics.export = (all, done) =>
+    send(all, (result) => {
+      report('metrics', result.code === 0 ? null : failureOf(result.error).problem);
+      done(result);
+    });
+  return report;
 }
 
 /** What exports are from. Receivers take the sums of a resource for those of one process, so each pod and worker is its own. */
