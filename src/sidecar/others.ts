@@ -2,7 +2,7 @@
 import type { Registry } from 'prom-client';
 import type { PlaceView } from '../cache/places.ts';
 import type { CacheLevel } from '../exchange/reply.ts';
-import { mergedText } from '../observe/merge.ts';
+import { mergedText, type WorkerMetrics } from '../observe/merge.ts';
 import { addedSpend, type SpendRow } from '../observe/spend.ts';
 import type { Observer } from '../observe/telemetry.ts';
 import type { WorkerState } from './crew.ts';
@@ -24,6 +24,8 @@ export interface Others {
 /** @param workers they may be started later */
 export function createOthers(workers: () => Workers, { recent }: Pick<Observer, 'recent'>): Others {
   let states: readonly WorkerState[] = [];
+  /** What each told last: without one that is busy or has ended, counters would go down, which looks like a restart. */
+  const told: WorkerMetrics[] = [];
   return {
     get states() {
       return states;
@@ -42,8 +44,15 @@ export function createOthers(workers: () => Workers, { recent }: Pick<Observer, 
         savedUsd: a.savedUsd + b.savedUsd,
       })),
     spend: (own) => merged([...own, ...states.flatMap(({ spend }) => spend)], spendKey, addedSpend),
-    metricsText: async (own) =>
-      workers() === noWorkers ? own.metrics() : mergedText(own, await workers().metrics()),
+    async metricsText(own) {
+      if (workers() === noWorkers) return own.metrics();
+      for (const [i, metrics] of (await workers().metrics()).entries())
+        if (metrics !== null) told[i] = metrics;
+      return mergedText(
+        own,
+        told.filter((each) => each !== undefined),
+      );
+    },
   };
 }
 

@@ -29,7 +29,8 @@ export interface Workers {
   collect(): void;
   /** What each knows; one that doesn't answer is left out. */
   states(): Promise<WorkerState[]>;
-  metrics(): Promise<WorkerMetrics[]>;
+  /** Those of each; null: it doesn't answer. */
+  metrics(): Promise<(WorkerMetrics | null)[]>;
   /** Has requests in flight finish, and ends the threads. */
   drain(drainMs: number): Promise<void>;
 }
@@ -86,6 +87,7 @@ function startMember(deps: WorkersDeps): Member {
     tell,
     ask: (question, waitMs) =>
       new Promise((resolve, reject) => {
+        if (over) return reject(new Error('a worker has ended'));
         const id = ++asks;
         asked.set(id, { resolve, reject });
         tell({ ...question, id } as Order);
@@ -133,10 +135,10 @@ export async function startWorkers(
   const tellAll = (order: Order): void => {
     for (const member of members) member.tell(order);
   };
-  const looked = async <K extends keyof Answers>(kind: K): Promise<Answers[K][]> => {
-    const all = members.map((member) => member.ask({ kind }, lookMs).catch(() => null));
-    return (await Promise.all(all)).filter((each) => each !== null) as Answers[K][];
-  };
+  const looked = <K extends keyof Answers>(kind: K): Promise<(Answers[K] | null)[]> =>
+    Promise.all(
+      members.map((member) => member.ask({ kind }, lookMs).catch(() => null)) as Promise<Answers[K] | null>[],
+    );
   const end = async (): Promise<void> => {
     await Promise.all(members.map((member) => member.end()));
   };
@@ -180,7 +182,7 @@ export async function startWorkers(
     squeeze: (share) => tellAll({ kind: 'squeeze', share }),
     full: (full) => tellAll({ kind: 'full', full }),
     collect: () => tellAll({ kind: 'collect' }),
-    states: () => looked('state'),
+    states: async () => (await looked('state')).filter((each) => each !== null),
     metrics: () => looked('metrics'),
     async drain(drainMs) {
       await everyone({ kind: 'drain', drainMs });

@@ -1,6 +1,6 @@
 /** What several workers have spent is their sum, in every amount there is; what fails for one of them is told of all. */
 import { expect, test } from 'vitest';
-import { mergedText, metricsOf } from '../../src/observe/merge.ts';
+import { mergedText, metricsOf, type WorkerMetrics } from '../../src/observe/merge.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { createRecent } from '../../src/observe/recent.ts';
 import { createSpend, type SpendRow } from '../../src/observe/spend.ts';
@@ -79,4 +79,28 @@ test('a recogniser that answers all workers is up', async () => {
   );
   const text = await mergedText(made.registry, [await metricsOf(made.registry)]);
   expect(metricIn(text, 'sidegate_recogniser_up', {})).toBe(1);
+});
+
+test('no counter goes down while a worker doesn’t answer: what it told last counts', async () => {
+  const metricsFor = () =>
+    createMetrics(
+      idleGauges(createSpend((target) => target)),
+      createTargetNames(() => true),
+    );
+  const [own, second] = [metricsFor(), metricsFor()];
+  const usage = { inputTokens: 10, outputTokens: 5, cachedInputTokens: 0, cacheWriteTokens: 0, known: true };
+  const charge = { target: 'p/m', usage, costNanoUsd: 1e9 };
+  own.charge('acme', charge);
+  second.charge('acme', charge);
+  let told: (WorkerMetrics | null)[] = [await metricsOf(second.registry)];
+  const workers = { ...noWorkers, metrics: async () => told };
+  const others = createOthers(() => workers, { recent: createRecent(1) });
+  const spent = async () => metricIn(await others.metricsText(own.registry), 'sidegate_cost_usd_total');
+  expect(await spent()).toBe(2);
+  told = [null];
+  own.charge('acme', charge);
+  expect(await spent()).toBe(3);
+  second.charge('acme', charge);
+  told = [await metricsOf(second.registry)];
+  expect(await spent()).toBe(4);
 });
