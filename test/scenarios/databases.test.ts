@@ -137,6 +137,56 @@ test('a table of an older version gains the columns it lacks, and an older sidec
   ]);
 });
 
+test('a start while somebody reads the table for long holds up neither that sidecar nor others', async () => {
+  const postgres = await startPostgres();
+  onTestFinished(() => postgres.stop());
+  const settings = { url: postgres.url, table: 'sidegate_requests' };
+  const packer = createSegmentPacker();
+  for (const i of [1, 2]) packer.add(recordOf(i), 2);
+  const rows = [...rowsOf(packer.take(), layout)].map((row) => ({
+    ...namedValues(row),
+    instance: 'i',
+    charges: row.charges,
+    steps: row.steps,
+  }));
+  const first = await openPostgres(settings);
+  onTestFinished(() => first.close());
+  await first.send(rows.slice(0, 1));
+  const reader = new pg.Client({ connectionString: postgres.url });
+  await reader.connect();
+  onTestFinished(() => reader.end());
+  await reader.query('BEGIN; SELECT * FROM sidegate_requests');
+  const second = await openPostgres(settings);
+  onTestFinished(() => second.close());
+  await second.send(rows.slice(1));
+  await first.send(rows);
+  expect((await reader.query('SELECT count(*) FROM sidegate_requests')).rows).toEqual([{ count: '2' }]);
+});
+
+test('a role that may only write to a table that is there needs no more', async () => {
+  const postgres = await startPostgres();
+  onTestFinished(() => postgres.stop());
+  const table = 'sidegate_requests';
+  const packer = createSegmentPacker();
+  packer.add(recordOf(1), 2);
+  const rows = [...rowsOf(packer.take(), layout)].map((row) => ({
+    ...namedValues(row),
+    instance: 'i',
+    charges: row.charges,
+    steps: row.steps,
+  }));
+  const owner = await openPostgres({ url: postgres.url, table });
+  onTestFinished(() => owner.close());
+  await owner.send(rows);
+  const client = new pg.Client({ connectionString: postgres.url });
+  await client.connect();
+  onTestFinished(() => client.end());
+  await client.query(`CREATE ROLE writer LOGIN; GRANT SELECT, INSERT ON ${table} TO writer`);
+  const writer = await openPostgres({ url: postgres.url.replace('test@', 'writer@'), table });
+  onTestFinished(() => writer.close());
+  await writer.send(rows);
+});
+
 /** ClickHouse is not in every distribution; where it is, it is tested. */
 function clickhouse(): string | null {
   try {

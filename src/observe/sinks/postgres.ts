@@ -14,17 +14,34 @@ const columns = [...textColumns, ...numberColumns].map(({ name }) => `"${name}"`
 
 /** Sidecars of several versions write to one table: each adds its columns, and those of another are empty in its rows. */
 const definitions = [
-  ...textColumns.map(({ name }) => `"${name}" text NOT NULL DEFAULT ''`),
-  ...numberColumns.map(({ name }) => `"${name}" bigint NOT NULL DEFAULT 0`),
-];
+  ...textColumns.map(({ name }) => [name, "text NOT NULL DEFAULT ''"] as const),
+  ...numberColumns.map(({ name }) => [name, 'bigint NOT NULL DEFAULT 0'] as const),
+].map(([name, type]) => ({ name, sql: `"${name}" ${type}` }));
 
 const tableOf = (table: string): string => `
   CREATE TABLE IF NOT EXISTS ${table} (
-    ${definitions.join(', ')},
+    ${definitions.map(({ sql }) => sql).join(', ')},
     instance text NOT NULL, charges jsonb NOT NULL, steps jsonb NOT NULL,
     PRIMARY KEY (request_id));
-  ALTER TABLE ${table} ${definitions.map((each) => `ADD COLUMN IF NOT EXISTS ${each}`).join(', ')};
   CREATE INDEX IF NOT EXISTS ${table}_by_time ON ${table} (ended_ms)`;
+
+/**
+ * Creates the table, or adds the columns that it lacks. One that lacks none is left alone: to alter it waits for all who
+ * read it, whom everybody else's rows would then wait for, and needs more than the right to write to it.
+ */
+async function prepare(pool: pg.Pool, table: string): Promise<void> {
+  const { rows } = await pool.query<{ attname: string }>(
+    'SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped',
+    [table],
+  );
+  if (rows.length === 0) return void (await pool.query(tableOf(table)));
+  const known = new Set(rows.map(({ attname }) => attname));
+  const missing = definitions.filter(({ name }) => !known.has(name));
+  if (missing.length === 0) return;
+  await pool.query(
+    `ALTER TABLE ${table} ${missing.map(({ sql }) => `ADD COLUMN IF NOT EXISTS ${sql}`).join(', ')}`,
+  );
+}
 
 const poolOf = ({ url }: Settings): pg.Pool => {
   const pool = new pg.Pool({
@@ -47,11 +64,11 @@ export const withoutZero = (json: string): string =>
 export async function openPostgres(settings: Settings): Promise<Sink> {
   const { table } = settings;
   const pool = poolOf(settings);
-  let created = false;
+  let isPrepared = false;
   return {
     async send(rows) {
-      if (!created) await pool.query(tableOf(table));
-      created = true;
+      if (!isPrepared) await prepare(pool, table);
+      isPrepared = true;
       await pool.query(
         `INSERT INTO ${table} (${columns.join()}, instance, charges, steps)
          SELECT ${columns.join()}, instance, charges, steps FROM jsonb_populate_recordset(NULL::${table}, $1::jsonb)
