@@ -51,7 +51,7 @@ export async function openFollowers(
   const recent = createRecent(observe.recent);
   const spend = createSpend(names.of);
   const sinks = await openSinks(observe, log, world);
-  const ledger = openLedger(observe.ledger, world, log, () => sinks?.wake());
+  const ledger = openLedger(observe.ledger, world, log, (another) => sinks?.wake(another));
   const otlp = await openOtlp(observe.otlp, log, world, aside, at);
   return {
     recent,
@@ -107,7 +107,7 @@ function openLedger(
   { path, ...settings }: Config['observe']['ledger'],
   world: World,
   log: Log,
-  onWritten: () => void,
+  onWritten: (another: boolean) => void,
 ): Ledger | null {
   if (path === undefined) return null;
   return createLedger(path, settings, {

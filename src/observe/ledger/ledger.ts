@@ -45,8 +45,8 @@ export interface LedgerSettings extends Retention {
 export interface LedgerDeps extends Pick<World, 'startThread' | 'wallClock'> {
   /** The file can't be written (with the reason), or can be again (null). Once per change. */
   readonly onProblem: (problem: string | null) => void;
-  /** New rows are committed. */
-  readonly onWritten?: () => void;
+  /** New rows are committed. @param another to another file than those before, which was moved or deleted */
+  readonly onWritten?: (another: boolean) => void;
 }
 
 /** How long a record waits for others: a segment costs as much as some hundred records. */
@@ -77,10 +77,10 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
   const full: Waiting[] = [];
   let waiting = 0;
   let inFlight: Waiting | null = null;
+  let file: string | null = null;
   let timer: NodeJS.Timeout | null = null;
   let idle: NodeJS.Timeout | null = null;
-  let written = 0;
-  let dropped = 0;
+  let [written, dropped] = [0, 0];
   let failing = false;
   let onEmpty: (() => void) | null = null;
 
@@ -88,18 +88,21 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
     timer ??= setTimeout(send, ms).unref();
   };
 
+  const tell = (to: Thread): void =>
+    to.postMessage({ kind: 'open', path, file, retention: settings } satisfies LedgerOrder);
+
   const started = (): Thread => {
     const opened = deps.startThread(threadUrl);
     opened.unref();
-    opened.on('message', ({ problem }: LedgerAnswer) => {
-      if (opened === thread) answered(problem);
+    opened.on('message', (answer: LedgerAnswer) => {
+      if (opened === thread) answered(answer);
     });
     opened.on('error', (cause: Error) => {
       if (opened !== thread) return;
       thread = null;
-      answered(`its thread has ended: ${cause.message}`);
+      answered({ problem: `its thread has ended: ${cause.message}`, file: null });
     });
-    opened.postMessage({ kind: 'open', path, retention: settings } satisfies LedgerOrder);
+    tell(opened);
     return opened;
   };
 
@@ -121,7 +124,7 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
     send();
   }
 
-  function answered(problem: string | null): void {
+  function answered({ problem, file: to }: LedgerAnswer): void {
     if ((problem !== null) !== failing) deps.onProblem(problem);
     failing = problem !== null;
     const answeredTo = inFlight;
@@ -135,7 +138,8 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
       return schedule(retryMs);
     }
     written += answeredTo.segment.count;
-    deps.onWritten?.();
+    deps.onWritten?.(file !== null && to !== file);
+    file = to;
     // At the end there is nothing to gather.
     if (waiting > 0) return schedule(full.length > 0 || onEmpty !== null ? 0 : gatherMs);
     onEmpty?.();
@@ -187,19 +191,14 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
     },
     update(next) {
       settings = next;
-      thread?.postMessage({ kind: 'open', path, retention: next } satisfies LedgerOrder);
+      if (thread !== null) tell(thread);
     },
     async close(waitMs) {
-      if (inFlight !== null || waiting > 0) {
-        await new Promise<void>((resolve) => {
-          const late = setTimeout(resolve, waitMs);
-          onEmpty = () => {
-            clearTimeout(late);
-            resolve();
-          };
+      if (inFlight !== null || waiting > 0)
+        await within(waitMs, (done) => {
+          onEmpty = done;
           sendNow();
         });
-      }
       if (timer !== null) clearTimeout(timer);
       if (idle !== null) clearTimeout(idle);
       dropped += waiting + (inFlight?.segment.count ?? 0);
@@ -215,12 +214,16 @@ export function createLedger(path: string, first: LedgerSettings, deps: LedgerDe
 
 /** Waits until a thread has ended. One that hangs in a system call, as on a disk that is gone, can't even be terminated. */
 async function exited(thread: Thread): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const late = setTimeout(resolve, closeMs);
-    thread.once('exit', () => {
+  await within(closeMs, (done) => void thread.once('exit', done));
+  void thread.terminate();
+}
+
+/** Waits until it is done, for at most `waitMs`. */
+const within = (waitMs: number, begin: (done: () => void) => void): Promise<void> =>
+  new Promise((resolve) => {
+    const late = setTimeout(resolve, waitMs);
+    begin(() => {
       clearTimeout(late);
       resolve();
     });
   });
-  void thread.terminate();
-}

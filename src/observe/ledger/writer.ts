@@ -1,4 +1,5 @@
 /** Writes segments to the ledger's file, and deletes what is too old or too much. Blocks, so it belongs in a thread. */
+import { statSync } from 'node:fs';
 import { openStore } from '../../store/database.ts';
 import { ledgerTables } from './columns.ts';
 import { layout, type Segment } from './segment.ts';
@@ -28,6 +29,12 @@ export interface LedgerWriter {
 const dayMs = 86_400_000;
 /** Segments deleted in one transaction. */
 const trimMax = 50;
+
+/** Which file is at a path, whatever its name; null: none is. */
+export function fileAt(path: string): string | null {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined ? null : `${found.dev}:${found.ino}`;
+}
 
 /** Opens the file, which is created if it is missing. Rejects if it can't be opened. */
 export async function openWriter(path: string): Promise<LedgerWriter> {

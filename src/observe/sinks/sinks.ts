@@ -9,8 +9,8 @@ import type { SinkNews, SinksOrder } from './worker.ts';
 
 /** The open sinks. */
 export interface Sinks {
-  /** The ledger has new rows. */
-  wake(): void;
+  /** The ledger has new rows. @param another in another file, which is read from now on */
+  wake(another?: boolean): void;
   /** Of those whose progress is known: the counts go on from the last process, so none begins at 0. */
   states(): (readonly [SinkKind, SinkState])[];
   /** Sends what waits, for at most `waitMs`; the rest is sent after the next start. */
@@ -48,6 +48,7 @@ export function openSinks(path: string, settings: SinkSettings, deps: SinksDeps)
     const opened = deps.startThread(threadUrl);
     opened.unref();
     opened.on('message', (news: SinkNews) => {
+      if (opened !== thread && !closed) return;
       known.set(news.sink, news);
       if (news.problem !== undefined) report(news.sink, news.problem);
     });
@@ -64,7 +65,11 @@ export function openSinks(path: string, settings: SinkSettings, deps: SinksDeps)
   let thread: Thread | null = start();
 
   return {
-    wake() {
+    wake(another = false) {
+      if (another && !closed) {
+        void thread?.terminate();
+        thread = start();
+      }
       timer ??= setTimeout(() => {
         timer = null;
         if (closed) return;
