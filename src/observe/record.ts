@@ -215,8 +215,9 @@ function reportedText(model: string): string {
 const noHeaders: IncomingHttpHeaders = {};
 const noLimits: readonly string[] = [];
 
-/** `version-traceid-parentid-flags` of W3C Trace Context; ids of only zeros are invalid. */
-const traceParent = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]([0-9a-f])(?:-|$)/;
+/** `version-traceid-parentid-flags` of W3C Trace Context; ids of only zeros are invalid, and later versions may go on. */
+const traceParent =
+  /^(?:00(?=.{53}$)|(?!00|ff)[0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]([0-9a-f])(?:-|$)/;
 /** An id that a client may give its request: nothing that could be a text. */
 const plainId = /^[\w.:@/-]{1,128}$/;
 

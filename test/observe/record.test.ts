@@ -61,12 +61,17 @@ describe('ids that a client gives', () => {
     const { traceId, parentSpanId } = recordOf('r', { traceparent: `00-${trace}-00f067aa0ba902b7-01` });
     expect({ traceId, parentSpanId }).toEqual({ traceId: trace, parentSpanId: '00f067aa0ba902b7' });
   });
+  test('a later version may say more', () => {
+    expect(recordOf('r', { traceparent: `cc-${trace}-00f067aa0ba902b7-01-more` }).traceId).toBe(trace);
+  });
   test.each([
     `00-${'0'.repeat(32)}-00f067aa0ba902b7-01`,
     `00-${trace}-${'0'.repeat(16)}-01`,
     `00-${trace.toUpperCase()}-00f067aa0ba902b7-01`,
     `${trace}`,
     `00-${trace}-00f067aa0ba902b7-01zzz`,
+    `00-${trace}-00f067aa0ba902b7-01-more`,
+    `ff-${trace}-00f067aa0ba902b7-01`,
   ])('%s is not a traceparent', (traceparent) => {
     expect(recordOf('r', { traceparent }).traceId).toBe('');
   });

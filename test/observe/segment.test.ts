@@ -225,6 +225,18 @@ test('by target a request counts for each target it was billed at, by tag for ea
     [['b', '1970-01-01'], 1, 0, 3, 20, 0, 8, 0],
     [['a', '1970-01-01'], 1, 1, 6, 10, 7, 0, 1],
   ]);
+  // Two calls without a price are one request of which some cost is unknown.
+  const unpriced = recordOf('u', {
+    target: 'a/x',
+    priced: false,
+    charges: [charge('a/x', null), charge('a/x', null), charge('b/y', null)],
+  });
+  expect(
+    sumsOf(rowsOf(packed([unpriced, 0]), layout), ['target']).map((row) => [row.values[0], row.unpriced]),
+  ).toEqual([
+    ['a/x', 1n],
+    ['b/y', 1n],
+  ]);
   expect(sums(['tag'])).toEqual([
     [['blue'], 1, 1, 9, 30, 7, 8, 1],
     [['red'], 1, 1, 9, 30, 7, 8, 1],

@@ -114,15 +114,15 @@ interface Place {
 }
 const onlyCall: Place = { isFirst: true, isAnswer: true };
 
+/** Amounts that are numbers of requests: several calls of a request in one group count once. */
+const ofRequests = ['requests', 'unpriced'] as const;
+/** The groups in which a request has counted. */
+type Seen = Record<(typeof ofRequests)[number], Set<Group>>;
+
 /** What a row adds to the group of a call; what belongs to the request counts with its first call. */
-function amountsOf(
-  row: Row,
-  billed: ChargeRow | null,
-  { isFirst, isAnswer }: Place,
-  isCounted: boolean,
-): Amounts {
+function amountsOf(row: Row, billed: ChargeRow | null, { isFirst, isAnswer }: Place): Amounts {
   return {
-    requests: isCounted ? 1 : 0,
+    requests: 1,
     failed: isFirst && (statusOf(row) >= 400 || errorOf(row) !== '') ? 1 : 0,
     inputTokens: billed?.inputTokens ?? inputOf(row),
     outputTokens: billed?.outputTokens ?? outputOf(row),
@@ -147,7 +147,7 @@ export function sumsOf(rows: Iterable<Row>, by: readonly Dimension[]): CostRow[]
   };
   const perCall = by.some((name) => ofCalls.has(name));
   const tagAt = by.indexOf('tag');
-  const addTo = (row: Row, billed: ChargeRow | null, place: Place, counted: Set<Group> | null): void => {
+  const addTo = (row: Row, billed: ChargeRow | null, place: Place, seen: Seen | null): void => {
     const target = billed?.target ?? targetOf(row);
     const values = by.map((name) => dimensions[name](row, target));
     // An app may name a tag that its key has already.
@@ -155,18 +155,21 @@ export function sumsOf(rows: Iterable<Row>, by: readonly Dimension[]): CostRow[]
     const all = tags === null ? [values] : [...tags].map((tag) => values.with(tagAt, tag));
     for (const each of all) {
       const group = groupOf(each);
-      add(group, amountsOf(row, billed, place, counted === null || !counted.has(group)));
-      counted?.add(group);
+      const more = amountsOf(row, billed, place);
+      if (seen !== null)
+        for (const name of ofRequests)
+          if (more[name] > 0 && seen[name].has(group)) more[name] = 0;
+          else if (more[name] > 0) seen[name].add(group);
+      add(group, more);
     }
   };
   for (const row of rows) {
     if (!perCall || row.charges.length === 0) addTo(row, null, onlyCall, null);
     else {
-      // Several calls of a request to one target are one request.
-      const counted = new Set<Group>();
+      const seen = { requests: new Set<Group>(), unpriced: new Set<Group>() };
       const answer = row.charges.findLastIndex(({ target }) => target === targetOf(row));
       row.charges.forEach((charge, i) => {
-        addTo(row, charge, { isFirst: i === 0, isAnswer: i === answer }, counted);
+        addTo(row, charge, { isFirst: i === 0, isAnswer: i === answer }, seen);
       });
     }
   }
