@@ -65,6 +65,8 @@ async function forward(
   let pauseMs = firstPauseMs;
   /** What the sink may have got already: it comes again as it was, so that the sink can tell. */
   let portion: Portion | null = null;
+  /** It has it for sure, but that is not noted in the file yet, whose disk may be full. */
+  let isTaken = false;
   /** Rows in one batch: halved where it is too large, since nobody says for how many there is room. */
   let most = batchMax;
   let progress: Progress = { sent: 0, dropped: 0, waiting: 0, oldestMs: 0 };
@@ -82,11 +84,13 @@ async function forward(
       sink ??= await openSink(name, settings);
       portion ??= outbox.next(name, most);
       if (portion.rows.length > 0) {
-        await sink.send(portion.rows);
+        if (!isTaken) await sink.send(portion.rows);
+        isTaken = true;
         outbox.done(name, portion);
         most = Math.min(batchMax, most + 1);
       }
       portion = null;
+      isTaken = false;
       progress = outbox.progress(name);
       say(null);
       pauseMs = firstPauseMs;
