@@ -13,7 +13,9 @@ import { createLedger } from '../../src/observe/ledger/ledger.ts';
 import { createSegmentPacker, layout, namedValues, rowsOf } from '../../src/observe/ledger/segment.ts';
 import { createRecord, type ExchangeRecord, noCourse } from '../../src/observe/record.ts';
 import { observe } from '../../src/observe/settings.ts';
+import { openClickhouse } from '../../src/observe/sinks/clickhouse.ts';
 import { openPostgres } from '../../src/observe/sinks/postgres.ts';
+import type { SinkRow } from '../../src/observe/sinks/sink.ts';
 import { openSinks } from '../../src/observe/sinks/sinks.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { freePort } from '../support/redis.ts';
@@ -40,6 +42,18 @@ const recordOf = (i: number): ExchangeRecord => ({
     { target: 'a/x', usage, costNanoUsd: 2 },
   ],
 });
+
+/** The first records, as sinks get them. */
+function sinkRows(count: number): SinkRow[] {
+  const packer = createSegmentPacker();
+  for (let i = 1; i <= count; i++) packer.add(recordOf(i), 2);
+  return [...rowsOf(packer.take(), layout)].map((row) => ({
+    ...namedValues(row),
+    instance: 'i',
+    charges: row.charges,
+    steps: row.steps,
+  }));
+}
 
 function folder(): string {
   const path = mkdtempSync(join(tmpdir(), 'sidegate-databases-'));
@@ -118,11 +132,7 @@ test('a table of an older version gains the columns it lacks, and an older sidec
   await older('before');
   const sink = await openPostgres({ url: postgres.url, table: 'sidegate_requests' });
   onTestFinished(() => sink.close());
-  const packer = createSegmentPacker();
-  packer.add(recordOf(1), 2);
-  const [row] = rowsOf(packer.take(), layout);
-  if (row === undefined) throw new Error('no row');
-  await sink.send([{ ...namedValues(row), instance: 'i', charges: row.charges, steps: row.steps }]);
+  await sink.send(sinkRows(1));
   await client.query(
     `INSERT INTO sidegate_requests (request_id, tenant, ended_ms, instance, charges, steps)
      VALUES ('after', 't', 3, 'i', '[]', '[]')`,
@@ -141,14 +151,7 @@ test('a start while somebody reads the table for long holds up neither that side
   const postgres = await startPostgres();
   onTestFinished(() => postgres.stop());
   const settings = { url: postgres.url, table: 'sidegate_requests' };
-  const packer = createSegmentPacker();
-  for (const i of [1, 2]) packer.add(recordOf(i), 2);
-  const rows = [...rowsOf(packer.take(), layout)].map((row) => ({
-    ...namedValues(row),
-    instance: 'i',
-    charges: row.charges,
-    steps: row.steps,
-  }));
+  const rows = sinkRows(2);
   const first = await openPostgres(settings);
   onTestFinished(() => first.close());
   await first.send(rows.slice(0, 1));
@@ -167,24 +170,16 @@ test('a role that may only write to a table that is there needs no more', async 
   const postgres = await startPostgres();
   onTestFinished(() => postgres.stop());
   const table = 'sidegate_requests';
-  const packer = createSegmentPacker();
-  packer.add(recordOf(1), 2);
-  const rows = [...rowsOf(packer.take(), layout)].map((row) => ({
-    ...namedValues(row),
-    instance: 'i',
-    charges: row.charges,
-    steps: row.steps,
-  }));
   const owner = await openPostgres({ url: postgres.url, table });
   onTestFinished(() => owner.close());
-  await owner.send(rows);
+  await owner.send(sinkRows(1));
   const client = new pg.Client({ connectionString: postgres.url });
   await client.connect();
   onTestFinished(() => client.end());
   await client.query(`CREATE ROLE writer LOGIN; GRANT SELECT, INSERT ON ${table} TO writer`);
   const writer = await openPostgres({ url: postgres.url.replace('test@', 'writer@'), table });
   onTestFinished(() => writer.close());
-  await writer.send(rows);
+  await writer.send(sinkRows(1));
 });
 
 /** ClickHouse is not in every distribution; where it is, it is tested. */
@@ -209,8 +204,9 @@ test.skipIf(clickhouse() === null)('ClickHouse has every record once', async () 
   const user = '<password></password><networks><ip>::/0</ip></networks><profile>default</profile>';
   writeFileSync(
     join(at, 'users.xml'),
-    `<yandex><profiles><default></default></profiles><quotas><default></default></quotas>
-     <users><default>${user}<quota>default</quota></default></users></yandex>`,
+    `<yandex><profiles><default></default><writer><allow_ddl>0</allow_ddl></writer></profiles>
+     <quotas><default></default></quotas><users><default>${user}<quota>default</quota></default>
+     <writer>${user.replace('default', 'writer')}<quota>default</quota></writer></users></yandex>`,
   );
   let child: ReturnType<typeof spawn> | null = null;
   const url = `http://127.0.0.1:${http}`;
@@ -234,4 +230,13 @@ test.skipIf(clickhouse() === null)('ClickHouse has every record once', async () 
       charges String, steps String) ENGINE = ReplacingMergeTree ORDER BY (ended_ms, request_id)`,
   });
   await survives('clickhouse', url, { begin, end });
+  const created = await openClickhouse({ url, table: 'of_its_own' });
+  onTestFinished(() => created.close());
+  await created.send(sinkRows(2));
+  const counted = await client.query({ query: 'SELECT request_id FROM of_its_own', format: 'JSONEachRow' });
+  expect(await counted.json()).toHaveLength(2);
+  // A user who may only write to a table that is there needs no more.
+  const writer = await openClickhouse({ url: url.replace('//', '//writer@'), table: 'sidegate_requests' });
+  onTestFinished(() => writer.close());
+  await writer.send(sinkRows(1));
 });

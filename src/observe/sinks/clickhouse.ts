@@ -32,11 +32,14 @@ const clientOf = ({ url }: Settings) =>
   });
 
 /**
- * Creates the table, or adds the columns that it lacks. Not by `ADD COLUMN IF NOT EXISTS`, which Debian's ClickHouse is
+ * Creates the table, or adds the columns that it lacks; one that lacks none is left alone, since to create one that is
+ * there needs more than the right to write to it. Not by `ADD COLUMN IF NOT EXISTS`, which Debian's ClickHouse is
  * too old for: where two processes add one at a time, the second fails, and finds it there at its next attempt.
  */
 async function prepare(client: ClickHouseClient, table: string): Promise<void> {
-  await client.command({ query: tableOf(table) });
+  const found = await client.query({ query: `EXISTS TABLE ${table}`, format: 'JSONEachRow' });
+  const [{ result } = { result: 0 }] = await found.json<{ result: number }>();
+  if (result === 0) return void (await client.command({ query: tableOf(table) }));
   const described = await client.query({ query: `DESCRIBE TABLE ${table}`, format: 'JSONEachRow' });
   const known = new Set((await described.json<{ name: string }>()).map(({ name }) => name));
   const missing = columns.filter(([name]) => !known.has(name));
