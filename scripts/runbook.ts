@@ -111,7 +111,7 @@ const onLine: Readonly<Record<LogLine, string>> = {
     '`why` says what the last of its failures was. Look after the service at `scrub.recogniser.url`; if it is only slow, raise `timeoutMs` or give it more workers. It is asked again every now and then.',
   recogniserUp: 'Nothing to do.',
   ledgerDown:
-    'Make room on its disk, or end whoever locks the file. Rows wait in memory, at most `observe.ledger.waitingMax`.',
+    '`reason` says why: make room on its disk, end whoever locks the file, or delete what was left beside one that was moved. Rows wait in memory, at most `observe.ledger.waitingMax`.',
   ledgerUp: 'Nothing is lost unless `sidegate_ledger_rows_total` counts dropped rows.',
   sinkDown: '`reason` says why. Nothing to do here: records are sent once it can be reached.',
   sinkUp: 'It catches up; `sidegate_sink_lag_seconds` says how far it is.',
