@@ -18,8 +18,9 @@ mkdirSync(out, { recursive: true });
 
 function write(split: string, pairs: readonly Pair[]): void {
   const lines = pairs.map(({ cached, asked, same, source }) => {
-    const read = sample(cached, asked);
-    const exact = read === null ? decide(cached, asked) : null;
+    const decided = decide(cached, asked);
+    const exact = decided.reason === 'model' ? null : decided;
+    const read = exact === null ? sample(cached, asked) : null;
     return JSON.stringify({
       cached,
       asked,

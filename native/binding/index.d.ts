@@ -786,7 +786,7 @@ export declare function searchRemoveScope(id: number, bytes: Uint8Array, scopeLe
 
 /**
  * What the model is trained on: of two questions, which stand one after the other in `bytes`, the features, the number
- * of the first's tokens, and the tokens of both. Empty: the pair is decided without the model.
+ * of the first's tokens, and the tokens of both. Empty: facts, such as numbers, decide it.
  *
  * Throws on lengths beyond the array's end.
  */

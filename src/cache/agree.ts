@@ -69,9 +69,7 @@ function exclude(one: string, other: string): boolean {
     return [...new Set(words.filter((word) => !known.has(word.toLowerCase())))].slice(0, ownMax).join(' ');
   };
   // A name is told by its capital where it doesn't begin a sentence.
-  const [left, right] = [`and ${own(a, b)}`, `and ${own(b, a)}`];
-  if (decide(left, right).reason === 'turned') return true;
-  const read = sample(left, right);
+  const read = sample(`and ${own(a, b)}`, `and ${own(b, a)}`);
   return read !== null && telling.some((at) => (read.features[at] ?? 0) > 0);
 }
 

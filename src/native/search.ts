@@ -184,7 +184,7 @@ export interface Sample {
   readonly tokens: readonly [readonly number[], readonly number[]];
 }
 
-/** Reads a pair as the model does; null: it is decided without the model. */
+/** Reads a pair as the model does; null: facts, such as numbers, decide it. */
 export function sample(cached: string, asked: string): Sample | null {
   writeTwo(cached, asked);
   const all = native.searchSample(scratch, lengths[0], lengths[1]);

@@ -3,7 +3,7 @@
 use napi::Result;
 use napi::bindgen_prelude::{Buffer, Float32ArraySlice, Float64ArraySlice};
 use napi_derive::napi;
-use sidegate_core::search::decide::{Decision, REASONS, Side, decide, decide_exactly, features_of};
+use sidegate_core::search::decide::{Decision, REASONS, Reason, Side, decide, decide_exactly, features_of};
 use sidegate_core::search::features::names;
 use sidegate_core::search::index::{CANDIDATES_MAX, DIMENSIONS_MAX, Index};
 use sidegate_core::search::judge::{Candidate, judge, served};
@@ -276,14 +276,14 @@ pub fn search_feature_names() -> Vec<String> {
 }
 
 /// What the model is trained on: of two questions, which stand one after the other in `bytes`, the features, the number
-/// of the first's tokens, and the tokens of both. Empty: the pair is decided without the model.
+/// of the first's tokens, and the tokens of both. Empty: facts, such as numbers, decide it.
 ///
 /// Throws on lengths beyond the array's end.
 #[napi(catch_unwind)]
 pub fn search_sample(bytes: &[u8], cached_length: u32, asked_length: u32) -> Result<Vec<f64>> {
     let (cached, asked) = two(bytes, cached_length, asked_length)?;
     let (cached, asked) = (Side::read(std::str::from_utf8(cached).unwrap_or("")), Side::read(asked));
-    if decide_exactly(&cached, &asked).is_some() {
+    if decide_exactly(&cached, &asked).is_some_and(|decision| decision.reason != Reason::Turned) {
         return Ok(Vec::new());
     }
     let mut sample: Vec<f64> =

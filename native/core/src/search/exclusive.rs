@@ -86,7 +86,7 @@ const EXCLUSIVE: [&str; 79] = [
     "android|iphone ios",
     "restore restoring recover recovering|remove removing delete deleting",
     "confirm confirming confirmed confirmation|cancel cancelling canceling cancelled canceled cancellation",
-    "call calling phone|email mail|letter post",
+    "call calling phone|email emails",
     "print printing|scan scanning",
     "boil boiled|fry fried|bake baked|grill grilled|steam steamed",
     "red|blue|green|yellow|black|white|pink|purple|brown|orange",
