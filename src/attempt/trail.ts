@@ -202,10 +202,15 @@ export class Trail {
       .join(',');
   }
 
-  /** Whether a client may repeat the request after a wait: nobody was asked but targets that are limited for so long. */
+  /**
+   * Whether a client may repeat the request after a wait: nobody was asked but targets that are limited for so long. One
+   * whose quota is spent has no answer then either, and keeps no other from one.
+   */
   mayRepeat(waitMs: number): boolean {
-    const steps = this.steps.filter(({ outcome }) => !asides.includes(outcome));
-    return waitMs <= patienceMs && steps.every(({ outcome }) => limited.includes(outcome));
+    const steps = this.steps.filter(({ outcome }) => !asides.includes(outcome) && outcome !== 'quota');
+    return (
+      waitMs <= patienceMs && steps.length > 0 && steps.every(({ outcome }) => limited.includes(outcome))
+    );
   }
 
   /** Whether the last step had one of these outcomes; targets that were ruled out don't count. */

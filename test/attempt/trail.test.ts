@@ -16,7 +16,8 @@ describe('trail', () => {
   test.each([
     [['rate_limited', 'cooling_down', 'own_limit', 'connections', 'wrong_key'], 60_000, true],
     [['cooling_down'], 60_001, false],
-    [['cooling_down', 'quota'], 1, false],
+    [['cooling_down', 'quota'], 1, true],
+    [['quota', 'wrong_key'], 1, false],
     [['cooling_down', 'breaker_open'], 1, false],
     [['cooling_down', 'reset'], 1, false],
   ])('after %j and a wait of %i ms a client may repeat its request: %s', (outcomes, waitMs, may) => {

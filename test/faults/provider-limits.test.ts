@@ -106,6 +106,25 @@ describe.each(wires)('$name', (wire) => {
     expect(alone.first.calls).toHaveLength(1);
   });
 
+  test.each([false, true])(
+    'a limit is waited for though the quota of another target is spent; that one is asked first: %s',
+    async (isFirst) => {
+      const { time, world } = stoppedTime();
+      const limits = refuses(wire.error(429, 'slow down'), { 'retry-after': '2' });
+      const spends = refuses(spent[0] as ErrorReply);
+      const scripts = isFirst ? [[spends], [limits]] : [[limits], [spends]];
+      const chain = await startChain(wire, scripts, {}, world);
+      await chain.ask();
+      // While both rest, and while only the one does whose quota is spent.
+      for (const nowMs of [0, 2000]) {
+        time.nowMs = nowMs;
+        const { status, headers } = await chain.ask();
+        expect([status, headers['retry-after']]).toEqual([nowMs === 0 ? 503 : 429, '2']);
+        expect(headers['x-should-retry']).toBeUndefined();
+      }
+    },
+  );
+
   test.each([503, 529])(
     'row 9: a %i is retried after a jittered wait, then the next target answers',
     async (status) => {
