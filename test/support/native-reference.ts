@@ -331,7 +331,13 @@ export function expect(body: Buffer, endpoint: number, kinds: number, valuesMax:
   const prompt = ['messages', 'system', 'input', 'prompt', ...described];
   const texts = root.members
     .filter((member) => prompt.includes(member.key.text))
-    .flatMap((member) => strings(member.value, member.key.text))
+    .flatMap((member) => {
+      const isOption = (node: Node): boolean =>
+        endpoint >= 2 &&
+        member.key.text === 'output_config' &&
+        member.value.members.some(({ value }) => value === node);
+      return strings(member.value, member.key.text).filter(({ node }) => !isOption(node));
+    })
     .filter((string) => !labels.has(string.key));
   const bits = flags(root, endpoint);
   const kept = ['prompt', 'cachedContent', 'cached_content'].flatMap((name) => all(root, name)).some(given);
@@ -341,7 +347,7 @@ export function expect(body: Buffer, endpoint: number, kinds: number, valuesMax:
     model ? moved(model.end - 1) : 0,
     bits | (personal ? 1 << 18 : 0) | (alone ? 1 << 20 : 0),
     most(root, endpoint) ?? 0xffff_ffff,
-    limit(root, endpoint, 'n') ?? 1,
+    Math.max(1, limit(root, endpoint, 'n') ?? 1),
     texts.reduce((sum, { node }) => sum + Buffer.byteLength(node.text), 0),
     texts.reduce((sum, { node }) => sum + node.chars.length, 0),
     texts.length,

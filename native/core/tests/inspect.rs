@@ -163,7 +163,7 @@ fn counts_are_clamped_and_the_larger_limit_wins() {
     assert_eq!(limit(r#"{"max_tokens":1e300,"n":99999999999}"#), (ABSENT - 1, ABSENT - 1));
     assert_eq!(limit(r#"{"max_tokens":4294967295}"#), (ABSENT - 1, 1));
     assert_eq!(limit(r#"{"max_completion_tokens":7,"max_tokens":8}"#), (8, 1));
-    assert_eq!(limit(r#"{"max_completion_tokens":null,"max_tokens":8,"n":0}"#), (8, 0));
+    assert_eq!(limit(r#"{"max_completion_tokens":null,"max_tokens":8,"n":0}"#), (8, 1));
 }
 
 #[test]

@@ -118,6 +118,11 @@ fn alone_is_one_that_nothing_else_says_what_to_do_with() {
         ),
         (Chat, format!(r#"{{"response_format":{format},"messages":[{user}]}}"#), false),
         (Messages, format!(r#"{{"messages":[{user}],"system":"s"}}"#), false),
+        // How much is said is no text of the prompt.
+        (Messages, format!(r#"{{"messages":[{user}],"output_config":{{"effort":"low"}}}}"#), true),
+        (Responses, r#"{"input":"q","text":{"verbosity":"low","format":{"type":"text"}}}"#.into(), true),
+        (Responses, r#"{"input":"q","text":{"format":{"type":"json_schema","name":"n","schema":{}}}}"#.into(), false),
+        (Messages, format!(r#"{{"messages":[{user}],"output_config":{{"format":{{"type":"json_schema","schema":{{}}}}}}}}"#), false),
         (Messages, format!(r#"{{"messages":[{user}]}}"#), true),
         (Responses, r#"{"input":"q"}"#.into(), true),
         (Responses, r#"{"input":"q","instructions":"s"}"#.into(), false),

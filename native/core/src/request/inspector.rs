@@ -362,7 +362,7 @@ impl<'b> Inspector<'b> {
         let named = key == Key::Model && self.endpoint == Endpoint::Generate;
         let given = place == Place::Given;
         let read = place == Place::Source && self.source.reads(key, &self.body[text.start..text.end]);
-        if self.prompt && (given || read || !is_label(key) && !named) {
+        if self.prompt && (given || read || !is_label(key) && !place.is_options() && !named) {
             let raw = &self.body[text.start..text.end];
             self.facts.text_spans += 1;
             self.facts.text_bytes += text.bytes();

@@ -43,6 +43,11 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// Whether it has a reply's schema, and beside it only options, such as how much is said: none is text that a model reads.
+    pub fn is_options(self) -> bool {
+        matches!(self, Place::TextConfig | Place::OutputConfig | Place::Generation)
+    }
+
     /// What a container inside this one means, by its key.
     pub fn child(self, endpoint: Endpoint, key: Key, array: bool) -> Place {
         let chat = endpoint == Endpoint::Chat;

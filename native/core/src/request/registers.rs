@@ -113,7 +113,8 @@ pub fn write_inspection(inspection: &Inspection, registers: &mut [u32]) {
         model.1,
         facts.flags,
         facts.max_completion_tokens.max(facts.max_tokens).unwrap_or(ABSENT),
-        facts.n.unwrap_or(1),
+        // Whoever takes 0 gives one.
+        facts.n.map_or(1, |n| n.max(1)),
         clamp(facts.text_bytes),
         clamp(facts.text_chars),
         clamp(facts.text_spans),
