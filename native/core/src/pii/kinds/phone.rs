@@ -113,7 +113,6 @@ const ABOUT: &[&str] = &[
     "version",
     "duration",
     "ms",
-    "us",
     "ns",
     "ttl",
     "at",
@@ -128,11 +127,26 @@ const ABOUT: &[&str] = &[
     "expiry",
 ];
 
-/// Whether the name of the number says so. Who calls is known by a telephone number.
+/// Whether the name of the number says so. Who calls is known by a telephone number, and `phone_at` is one of Austria.
 fn is_about(spot: &Spot) -> bool {
     name_of(spot).is_some_and(|name| {
-        name.ends_with_one_of(ABOUT) && !name.ends_with_one_of(&["callerid", "caller_id"])
+        name.ends_with_one_of(ABOUT)
+            && !name.ends_with_one_of(&["callerid", "caller_id"])
+            && !is_austrian(name.text)
     })
+}
+
+/// Whether a name ends with that of a telephone and the country's code, not with when something was done.
+fn is_austrian(name: &[u8]) -> bool {
+    let ends = |text: &[u8], end: &str| {
+        text.len().checked_sub(end.len()).is_some_and(|at| text[at..].eq_ignore_ascii_case(end.as_bytes()))
+    };
+    let first = &name[..name.len().saturating_sub(2)];
+    let first = first.strip_suffix(b"_").or_else(|| first.strip_suffix(b"-")).unwrap_or(first);
+    ends(name, "at")
+        && ["phone", "mobile", "cell", "fax", "tel", "telefon", "handy", "number", "whatsapp"]
+            .iter()
+            .any(|telephone| ends(first, telephone))
 }
 
 /// The North American form: area code and exchange begin with 2 to 9.
@@ -180,6 +194,17 @@ mod tests {
         for text in
             ["{\"call\": 9498777106}", "phoneNumber: 9498777106", "Caller ID: 9498777106", "cell=9498777106"]
         {
+            assert_eq!(found_by(MATCHER, text), ["9498777106"], "{text}");
+        }
+        // What ends with the code of a country.
+        for text in [
+            "{\"phone_us\": \"9498777106\"}",
+            "phoneUS: 9498777106",
+            "{\"call_us\":9498777106}",
+            "{\"mobile_at\": 9498777106}",
+            "homePhoneAT=9498777106",
+            "{\"contact-number-at\": 9498777106}",
+        ] {
             assert_eq!(found_by(MATCHER, text), ["9498777106"], "{text}");
         }
         for phone in ["99 577450", "432 03 163", "9498777106", "0341 8387176", "723 813 266"] {
