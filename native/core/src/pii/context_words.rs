@@ -78,7 +78,8 @@ contexts! {
     /// BSN, Netherlands.
     Netherlands: ["bsn", "burgerservicenummer", "sofi*", "dutch"],
     /// Personal numbers of Sweden.
-    Sweden: ["personnummer", "samordningsnummer", "swedish", "sweden", "personal number"],
+    Sweden: ["personnummer", "samordningsnummer", "swedish", "sweden", "personal number", "personal id",
+        "person id", "national id"],
     /// Personal codes of Finland.
     Finland: ["hetu", "henkil\u{f6}tunnus", "finnish", "finland"],
     /// National numbers of Belgium.

@@ -129,24 +129,29 @@ const ABOUT: &[&str] = &[
 
 /// Whether the name of the number says so. Who calls is known by a telephone number, and `phone_at` is one of Austria.
 fn is_about(spot: &Spot) -> bool {
-    name_of(spot).is_some_and(|name| {
-        name.ends_with_one_of(ABOUT)
-            && !name.ends_with_one_of(&["callerid", "caller_id"])
-            && !is_austrian(name.text)
-    })
+    name_of(spot)
+        .is_some_and(|name| name.ends_with_one_of(ABOUT) && !is_caller(name.text) && !is_austrian(name.text))
+}
+
+/// Whether a text ends so, in any case.
+fn ends(text: &[u8], end: &str) -> bool {
+    text.len().checked_sub(end.len()).is_some_and(|at| text[at..].eq_ignore_ascii_case(end.as_bytes()))
+}
+
+/// A name without its last letters, and without the sign that divides them from others.
+fn before_last(name: &[u8], letters: usize) -> &[u8] {
+    let first = &name[..name.len().saturating_sub(letters)];
+    first.strip_suffix(b"_").or_else(|| first.strip_suffix(b"-")).unwrap_or(first)
+}
+
+fn is_caller(name: &[u8]) -> bool {
+    ends(name, "id") && ends(before_last(name, 2), "caller")
 }
 
 /// Whether a name ends with that of a telephone and the country's code, not with when something was done.
 fn is_austrian(name: &[u8]) -> bool {
-    let ends = |text: &[u8], end: &str| {
-        text.len().checked_sub(end.len()).is_some_and(|at| text[at..].eq_ignore_ascii_case(end.as_bytes()))
-    };
-    let first = &name[..name.len().saturating_sub(2)];
-    let first = first.strip_suffix(b"_").or_else(|| first.strip_suffix(b"-")).unwrap_or(first);
-    ends(name, "at")
-        && ["phone", "mobile", "cell", "fax", "tel", "telefon", "handy", "number", "whatsapp"]
-            .iter()
-            .any(|telephone| ends(first, telephone))
+    let telephones = ["phone", "mobile", "cell", "fax", "tel", "telefon", "handy", "number", "whatsapp"];
+    ends(name, "at") && telephones.iter().any(|telephone| ends(before_last(name, 2), telephone))
 }
 
 /// The North American form: area code and exchange begin with 2 to 9.
@@ -196,8 +201,11 @@ mod tests {
         {
             assert_eq!(found_by(MATCHER, text), ["9498777106"], "{text}");
         }
-        // What ends with the code of a country.
+        // Who calls, and what ends with the code of a country.
         for text in [
+            "caller_id: 9498777106",
+            "callerId=9498777106",
+            "{\"caller_id\": \"9498777106\"}",
             "{\"phone_us\": \"9498777106\"}",
             "phoneUS: 9498777106",
             "{\"call_us\":9498777106}",
