@@ -83,13 +83,11 @@ function identify(
   headers: IncomingHttpHeaders,
   keyring: Keyring,
 ): Caller | Refusal | Promise<Caller | Refusal> {
-  const { authorization, 'x-api-key': apiKey } = headers;
+  const { authorization, 'x-api-key': apiKey, 'api-key': azureKey } = headers;
   const presented = presentedKey(headers);
-  if (authorization !== undefined && apiKey !== undefined && presented !== apiKey) {
-    return new Refusal('invalid_header', 'Authorization and x-api-key carry different keys.', {
-      param: 'x-api-key',
-    });
-  }
+  if (authorization !== undefined && apiKey !== undefined && presented !== apiKey)
+    return otherKey('x-api-key');
+  if (azureKey !== undefined && azureKey !== '' && presented !== azureKey) return otherKey('api-key');
   if (presented === null) return new Refusal('missing_key', 'The request carries no key.');
   const { byDigest, stored, tokens } = keyring;
   if (presented.length > keyMaxLength) {
@@ -102,6 +100,9 @@ function identify(
   if (tokens?.isToken(presented) === true) return tokens.known(hex) ?? tokens.verify(presented, hex);
   return stored === null ? unknownKey() : findStored(Buffer.from(hex, 'hex'), keyring);
 }
+
+const otherKey = (param: string): Refusal =>
+  new Refusal('invalid_header', `${param} carries another key than a header beside it.`, { param });
 
 const unknownKey = (): Refusal => new Refusal('wrong_key', 'The key is unknown.');
 

@@ -70,7 +70,7 @@ export const catalogue = {
   },
   missing_key: {
     ...unauthenticated,
-    hint: 'Send a Sidegate key in `Authorization: Bearer` or `x-api-key`.',
+    hint: 'Send a Sidegate key in `Authorization: Bearer`, `x-api-key` or `api-key`.',
   },
   wrong_key: {
     ...unauthenticated,

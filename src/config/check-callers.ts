@@ -7,7 +7,8 @@ import { baseUrlFault, isPlainRemote } from './syntax.ts';
 type DraftKey = NonNullable<NonNullable<NonNullable<Draft['authenticate']>['keys']>[number]>;
 
 /** Headers that have another meaning already. */
-const reserved = /^(authorization|x-api-key|cookie|host|origin|content-.*|x-sidegate-(?!user$).*)$/;
+const reserved =
+  /^(authorization|api-key|x-api-key|x-goog-api-key|cookie|host|origin|content-.*|x-sidegate-(?!user$).*)$/;
 
 /** Checks a key's user header and its expiry. @param nowMs ms since 1970 */
 export function checkGrant(

@@ -41,8 +41,11 @@ export function edit(body: Buffer, edits: readonly Edit[]): Buffer {
 
 const nothing: readonly Edit[] = [];
 
+/** A body, and where it names which model. */
+export type Named = Pick<ModelRequest, 'body' | 'model' | 'modelStart' | 'modelEnd' | 'firstField' | 'form'>;
+
 /** Puts the provider's model name into a body; nothing if the client used the same name. */
-export function renaming(request: ModelRequest, name: string): readonly Edit[] {
+export function renaming(request: Named, name: string): readonly Edit[] {
   const { modelStart, modelEnd, model, firstField, body } = request;
   if (name === model) return nothing;
   const text = JSON.stringify(name);
@@ -51,9 +54,17 @@ export function renaming(request: ModelRequest, name: string): readonly Edit[] {
   return [{ start: firstField, end: firstField, text: `"model":${text}${empty ? '' : ','}` }];
 }
 
-/** The body with the provider's model name; unchanged if the client used the same name. */
-export const renameModel = (request: ModelRequest, model: string): Buffer =>
-  edit(request.body, renaming(request, model));
+/** The body, JSON or a form, with the provider's model name; unchanged if the client used the same name. */
+export function renameModel(request: Named, model: string): Buffer {
+  const { body, form, modelStart, modelEnd } = request;
+  if (form === undefined) return edit(body, renaming(request, model));
+  if (model === request.model) return body;
+  const named = modelEnd > 0;
+  const field = `--${form.boundary}\r\nContent-Disposition: form-data; name="model"\r\n\r\n${model}\r\n`;
+  return edit(body, [
+    named ? { start: modelStart, end: modelEnd, text: model } : { start: 0, end: 0, text: field },
+  ]);
+}
 
 /** Adds the longest reply that the route sets; at the end of the body, where it counts more than a `null` before. */
 export function limiting(

@@ -101,6 +101,8 @@ export interface EndpointOf<Name extends string> extends Traits {
     /** The stream is one JSON list, sent element by element. */
     readonly list: boolean;
   } | null;
+  /** The deployment that a request's path names, decoded, which is its model whatever its body says; undefined: none. */
+  readonly deployment?: string;
 }
 
 /** The route for requests that name no model, where a provider has a default that isn't documented. */
@@ -203,11 +205,14 @@ const ofModel = <Name extends string>(name: Name, method: string, traits: Traits
   upstreamPath: `:${method}`,
 });
 
+/** How paths to a deployment begin. */
+export const deploymentPath = '/openai/deployments/{model}';
+
 /** The service of Gemini's Live API; its version is that of the provider's base URL. */
 const liveService = 'google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent';
 
-/** Every endpoint; a request is matched by method and path, those of sessions by their path. */
-export const endpoints = [
+/** Every endpoint by the path that it has in its own API. */
+const byApi = [
   // https://platform.openai.com/docs/api-reference
   row('chat', 'openai', '/v1/chat/completions', chat(nativeEndpoint.Chat)),
   // A stored prompt names its own model.
@@ -301,9 +306,6 @@ export const endpoints = [
   // https://platform.openai.com/docs/guides/realtime-websocket
   row('realtime', 'openai', '/v1/realtime', session),
   row('realtime', 'openai', '/v1/realtime/translations', session),
-  // As clients of Azure ask for it.
-  { ...row('realtime', 'openai', '/openai/v1/realtime', session), upstreamPath: '/realtime' },
-  { ...row('realtime', 'openai', '/openai/realtime', session), upstreamPath: '/realtime' },
   // https://ai.google.dev/api/live
   row('live', 'gemini', `/ws/${liveService}`, session),
   row('message_batches', 'anthropic', '/v1/messages/batches/**', objects),
@@ -342,6 +344,26 @@ export const endpoints = [
   row('rest', 'gemini', '/upload/v1beta/**', { ...rest, before: '/upload' }),
   row('rest', 'cohere', '/v2/**', rest),
 ] as const;
+
+/** What clients of Azure ask a deployment for, whose name is in the path; all else has the same paths as at OpenAI. */
+const deployed: ReadonlySet<string> = new Set([
+  'chat',
+  'embeddings',
+  'completions',
+  'images',
+  'image_edits',
+  'speech',
+  'transcriptions',
+  'translations',
+]);
+
+/** Every endpoint; a request is matched by method and path, those of sessions by their path. */
+export const endpoints = [
+  ...byApi,
+  ...byApi
+    .filter(({ name }) => deployed.has(name))
+    .map((endpoint) => ({ ...endpoint, path: `${deploymentPath}${endpoint.upstreamPath}` })),
+];
 
 /** Whether requests are about objects that a provider keeps, or for whatever of its API isn't modelled. */
 export const isOfProvider = ({ kind }: Pick<Traits, 'kind'>): boolean =>

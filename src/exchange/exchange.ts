@@ -14,7 +14,8 @@ export interface Exchange {
   /** Its query for a provider of the client's dialect, without `?` and without credentials; empty: none. */
   readonly query: string;
   readonly headers: IncomingHttpHeaders;
-  readonly body: Buffer;
+  /** As received; a deployment that the path names is written into it, as its model, before anything reads it. */
+  body: Buffer;
   /** Cancelled when the client disconnects or must be disconnected. */
   readonly cancellation: Cancellation;
   /** When it arrived, in monotonic ms. */

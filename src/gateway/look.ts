@@ -2,6 +2,7 @@
 import { Refusal } from '../base/errors.ts';
 import type { ModelRequest } from '../exchange/request.ts';
 import { inspectRequest } from '../inspect/by-size.ts';
+import { nameDeployment } from '../inspect/deployment.ts';
 import { textsOf } from '../inspect/texts.ts';
 import type { Passage } from '../passage.ts';
 import type { ScrubPolicy } from '../scrub/policy.ts';
@@ -9,15 +10,20 @@ import type { Recogniser } from '../scrub/recogniser/recogniser.ts';
 
 type Looked = ModelRequest | Refusal;
 
+/** Inspects the body for the first time, as one that names its model. */
+export function lookFirst(policy: ScrubPolicy, passage: Passage): Looked | Promise<Looked> {
+  const { exchange, stages, deadlineMs } = passage;
+  const { deployment } = exchange.endpoint;
+  if (deployment === undefined) return look(policy, passage);
+  const named = nameDeployment(exchange, deployment, stages.aside, deadlineMs);
+  return named === null ? look(policy, passage) : named.then((refused) => refused ?? look(policy, passage));
+}
+
 /**
  * Inspects the body under a scrub policy.
  * @param recognised what a recogniser found in it; undefined: none was asked
  */
-export function look(
-  policy: ScrubPolicy,
-  passage: Passage,
-  recognised?: Uint32Array,
-): Looked | Promise<Looked> {
+function look(policy: ScrubPolicy, passage: Passage, recognised?: Uint32Array): Looked | Promise<Looked> {
   const { exchange, stages } = passage;
   const { digestKey, routes, aside } = stages;
   passage.policy = policy;

@@ -32,9 +32,9 @@ function answer(passage: Passage, body: Buffer): Reply {
   return { kind: 'whole', status: 200, headers, body };
 }
 
-/** The name after `/v1/models/`, `/v1beta/models/` or `/v1alpha/models/`; null: the list is requested. */
+/** The name after `/v1/models/`, `/v1beta/models/`, `/v1alpha/models/` or, for Azure's clients, `/openai/models/`; null: the list is requested. */
 function nameIn(path: string): string | null {
-  const name = path.replace(/^\/v1(?:beta|alpha)?\/models/, '').replace(/^\/+|\/+$/g, '');
+  const name = path.replace(/^(?:\/openai)?(?:\/v1(?:beta|alpha)?)?\/models/, '').replace(/^\/+|\/+$/g, '');
   try {
     return name === '' ? null : decodeURIComponent(name);
   } catch {

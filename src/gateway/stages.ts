@@ -27,7 +27,7 @@ import type { Vault } from '../scrub/scrub.ts';
 import type { Seen } from '../store/flights.ts';
 import { livingFirst } from '../upstream/living.ts';
 import { type Plan, type Provider, type Step, type Target, withOwnCredential } from '../upstream/target.ts';
-import { look, lookAgain } from './look.ts';
+import { lookAgain, lookFirst } from './look.ts';
 
 /** The request as the stages after `route` see it. */
 export interface Work {
@@ -60,7 +60,7 @@ export function examine(
     const denied = names ? denyModel(identity, request.model) : null;
     return denied !== null && !passage.observes(denied) ? denied : request;
   };
-  const inspected = look(stages.policies.of(identity.tenant), passage);
+  const inspected = lookFirst(stages.policies.of(identity.tenant), passage);
   return inspected instanceof Promise ? inspected.then(checked) : checked(inspected);
 }
 

@@ -1,9 +1,10 @@
 /** Finds the endpoint of the data port that a request's head asks for. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Refusal } from '../base/errors.ts';
-import { asksForEvents, readPath } from '../dialects/gemini/path.ts';
+import { asksForEvents, decoded, readPath } from '../dialects/gemini/path.ts';
 import type { DialectName } from '../exchange/dialects.ts';
 import {
+  deploymentPath,
   type Endpoint,
   endpoints,
   isOfProvider,
@@ -43,6 +44,18 @@ const sessionsByPath: ReadonlyMap<string, Endpoint> = new Map(
   endpoints.flatMap((endpoint) => (endpoint.kind === 'session' ? [[endpoint.path, endpoint]] : [])),
 );
 
+/** What a deployment of Azure is asked for, by the path after its name. */
+const deployed: ReadonlyMap<string, Endpoint> = new Map(
+  endpoints.flatMap((endpoint) =>
+    endpoint.path.startsWith(deploymentPath) ? [[endpoint.upstreamPath, endpoint]] : [],
+  ),
+);
+
+/** Azure's paths begin so, with a version or without. */
+const azureStart = /^\/openai(?:\/v1)?\//;
+/** Python's SDK leaves slashes in a deployment's name as they are. */
+const ofDeployment = /^\/openai\/deployments\/(.+?)((?:\/(?:chat|images|audio))?\/\w+)$/;
+
 const modelsPath = '/v1/models';
 const geminiModelsPath = /^\/v1(?:beta|alpha)?\/models(?:\/|$)/;
 const geminiVersion = /^(\/upload)?\/v1(?:alpha)?\//;
@@ -63,7 +76,8 @@ function uploadIn(url: string): string | null {
 }
 
 /** The endpoint of a head; undefined: there is none. */
-export function endpointAt({ url, method, upgrades }: Head, dialect: DialectName): Endpoint | undefined {
+export function endpointAt(head: Head, dialect: DialectName): Endpoint | undefined {
+  const { url, method, upgrades } = head;
   const path = pathOf(url);
   if (upgrades === true) return sessionAt(url);
   if (dialect === 'gemini') {
@@ -75,16 +89,34 @@ export function endpointAt({ url, method, upgrades }: Head, dialect: DialectName
   }
   const exact = isModelsPath(path) ? modelsEndpoint(dialect) : endpointsByPath.get(path);
   if (exact?.method === method) return exact;
+  if (isAzure(url)) return azureEndpoint(head, path, dialect);
   const isKnown = exact !== undefined || sessionsByPath.has(path);
   const found = providersEndpoint(method, path, dialect, isKnown);
   return exact === undefined || found?.method === method ? found : exact;
+}
+
+/** Whether a URL is one of Azure's, where the version of the API may be in the query. */
+export const isAzure = (url: string): boolean => url.startsWith('/openai/');
+
+/** The endpoint of one of Azure's paths: that of OpenAI's path, or of a deployment. */
+function azureEndpoint(head: Head, path: string, dialect: DialectName): Endpoint | undefined {
+  const [, name, asked = ''] = ofDeployment.exec(path) ?? [];
+  if (name === undefined) {
+    const found = endpointAt({ ...head, url: path.replace(azureStart, '/v1/') }, dialect);
+    return found?.dialect === dialect ? found : undefined;
+  }
+  const endpoint = deployed.get(asked);
+  const deployment = decoded(name);
+  return endpoint === undefined || deployment === null ? undefined : { ...endpoint, deployment };
 }
 
 const isModelsPath = (path: string): boolean => path === modelsPath || path.startsWith(`${modelsPath}/`);
 
 /** The WebSocket of a URL, and the model that its query names; undefined: there is none. */
 export function sessionAt(url: string): Endpoint | undefined {
-  const endpoint = sessionsByPath.get(pathOf(url).replace(liveVersion, '$1v1beta.'));
+  const endpoint = sessionsByPath.get(
+    pathOf(url).replace(liveVersion, '$1v1beta.').replace(azureStart, '/v1/'),
+  );
   if (endpoint === undefined) return undefined;
   const query = new URLSearchParams(url.slice(pathOf(url).length));
   const model = query.get('model') ?? query.get('deployment') ?? '';
@@ -173,6 +205,7 @@ export function dialectOf({ url, headers, upgrades }: Head): DialectName {
   )
     return 'gemini';
   if (url.startsWith('/v2/')) return 'cohere';
+  if (isAzure(url)) return /^\/openai\/(?:v1\/)?responses/.test(url) ? 'responses' : 'openai';
   // Newer SDKs of Google use `/v1`, where other APIs have paths of the same name.
   const isGoogle = headers['x-goog-api-client'] !== undefined || headers['x-goog-api-key'] !== undefined;
   if (isGoogle && url.startsWith('/v1/') && !endpointsByPath.has(pathOf(url))) return 'gemini';

@@ -1,5 +1,6 @@
 /** The query of a request, as far as it is the provider's business. */
 import type { DialectName } from '../exchange/dialects.ts';
+import { isAzure } from './endpoints.ts';
 
 /** Names that credentials have in queries. They are for Sidegate, so no provider may see them. */
 const credentials: ReadonlySet<string> = new Set([
@@ -20,7 +21,7 @@ const unsafe = /[^\x21\x24-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]/g;
 
 /**
  * A URL's query without its `?`, for a provider of the client's dialect; empty: none. Bounded by the head's size.
- * Parameters that carry credentials are left out.
+ * Parameters that carry credentials are left out, and the version that an app wants of Azure's API.
  * @param raw the whole of it, whatever form of reply it asks for
  */
 export function queryOf(url: string, dialect: DialectName, raw = false): string {
@@ -29,6 +30,8 @@ export function queryOf(url: string, dialect: DialectName, raw = false): string 
   const mayPass = (part: string): boolean => {
     const name = nameOf(part);
     if (part === '' || credentials.has(name)) return false;
+    // It says how Azure is to answer; another provider may refuse it, and Azure's has its own.
+    if (name === 'api-version' && isAzure(url)) return false;
     return dialect !== 'gemini' || !forms.has(name) || (raw && (name === 'fields' || readable.test(part)));
   };
   const [query = ''] = url.slice(start + 1).split('#', 1);

@@ -50,6 +50,8 @@ describe('keys', () => {
     ['lower case and more spaces', { authorization: `bearer   ${secret}` }],
     ['x-api-key', { 'x-api-key': secret }],
     ['both, the same', { authorization: `Bearer ${secret}`, 'x-api-key': secret }],
+    ['api-key', { 'api-key': secret }],
+    ["api-key and a token, as Azure's Python SDK", { authorization: `Bearer ${secret}`, 'api-key': secret }],
   ])('%s is known', (_, headers) => {
     expect(as(headers)).toEqual({
       tenant: 'acme',
@@ -87,6 +89,9 @@ describe('keys', () => {
   test('two different keys in one request are refused, even when one is known', () => {
     expect(refused({ authorization: `Bearer ${secret}`, 'x-api-key': 'sk-beta' })).toBe('invalid_header');
     expect(refused({ authorization: 'Bearer x', 'x-api-key': secret }, open)).toBe('invalid_header');
+    expect(refused({ authorization: `Bearer ${secret}`, 'api-key': 'sk-beta' })).toBe('invalid_header');
+    expect(refused({ 'x-api-key': secret, 'api-key': 'sk-beta' })).toBe('invalid_header');
+    expect(refused({ 'x-goog-api-key': 'x', 'api-key': secret }, open)).toBe('invalid_header');
   });
 
   test('only the exact key passes', () => {

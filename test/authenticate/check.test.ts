@@ -58,6 +58,10 @@ describe('a fault', () => {
       'authenticate.keys[0].userHeader: cannot be used to name a user',
     ],
     [
+      { keys: [{ ...key, userHeader: 'API-Key' }] },
+      'authenticate.keys[0].userHeader: cannot be used to name a user',
+    ],
+    [
       { keys: [{ ...key, userHeader: 'x-sidegate-tags' }] },
       'authenticate.keys[0].userHeader: cannot be used to name a user',
     ],

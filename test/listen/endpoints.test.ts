@@ -17,7 +17,7 @@ const found = (method: string, url: string, headers: Head['headers'] = {}): Endp
 };
 
 const prefixes = endpoints
-  .filter(({ kind }) => kind === 'passthrough' || kind === 'files')
+  .filter(({ kind, path }) => (kind === 'passthrough' || kind === 'files') && !path.startsWith('/openai/'))
   .map(({ path }) => path.replace('/**', '').replace('{model}', 'm').replace('{verb}', 'predict'));
 
 describe('a path', () => {
@@ -85,9 +85,29 @@ describe('a path', () => {
     ['GET', '/v1/batchesX', 'rest', '/v1/batchesX'],
     ['GET', '/v1/organization/projects', 'rest', '/v1/organization/projects'],
     ['GET', '/v1/batches//x', undefined, undefined],
+    ['POST', '/openai/responses', 'responses', null],
+    ['GET', '/openai/v1/responses/resp_1', 'stored_responses', 'resp_1'],
+    ['GET', '/openai/files/file-1/content', 'files', 'file-1'],
+    ['GET', '/openai/organization/projects', 'rest', '/v1/organization/projects'],
+    ['GET', '/openai/v1/batches//x', undefined, undefined],
+    ['POST', '/openai/v1/messages', undefined, undefined],
+    ['POST', '/openai/deployments/m/responses', undefined, undefined],
+    ['POST', '/openai/deployments/chat/completions', 'completions', null],
+    ['POST', '/openai/deployments/vendor/m/audio/speech', 'speech', null],
   ])('%s %s is %s of %s', (method, url, name, object) => {
     const endpoint = found(method, url);
     expect([endpoint?.name, endpoint?.object]).toEqual([name, object]);
+  });
+
+  test("names Azure's deployment, whatever headers of other SDKs come with it", () => {
+    const path = '/openai/deployments/a%2Fb%20c/chat/completions?api-version=1';
+    expect(found('POST', path, { 'anthropic-version': '2023-06-01', 'x-goog-api-key': 'k' })).toMatchObject({
+      name: 'chat',
+      dialect: 'openai',
+      upstreamPath: '/chat/completions',
+      deployment: 'a/b c',
+    });
+    expect(found('POST', '/v1/chat/completions')?.deployment).toBeUndefined();
   });
 
   test('of the same name is told apart by the headers of SDKs', () => {
@@ -132,4 +152,6 @@ test('a query is passed on without credentials, and as a URL may hold it', () =>
   );
   expect(queryOf('/v1/x?a=1&b=%20x&a=2', 'openai')).toBe('a=1&b=%20x&a=2');
   expect(queryOf('/v1/x', 'openai')).toBe('');
+  expect(queryOf('/openai/x?limit=2&Api-Version=2024-10-21', 'openai')).toBe('limit=2');
+  expect(queryOf('/v1/x?api-version=2024-10-21', 'openai')).toBe('api-version=2024-10-21');
 });

@@ -26,7 +26,8 @@ export function readPath(path: string): GeminiPath | null {
   return methods.has(method) ? { model: decoded(model), method } : null;
 }
 
-function decoded(text: string): string | null {
+/** A part of a path, decoded; null: it can't be. */
+export function decoded(text: string): string | null {
   try {
     return decodeURIComponent(text);
   } catch {

@@ -3,7 +3,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Auxiliary, Endpoint } from '../../exchange/endpoint.ts';
 import { isEvents, type ModelRequest } from '../../exchange/request.ts';
-import { edit, renameModel } from '../edit.ts';
+import { renameModel } from '../edit.ts';
 import type { ReplyReading } from '../reading.ts';
 import type { Destination, UpstreamRequest } from '../wire.ts';
 import { bytesReading, spokenReading, textReading, wholeReading } from './auxiliary-reading.ts';
@@ -24,7 +24,7 @@ export function encodeAuxiliary(
   return {
     path: to.basePath + deploymentOf(to) + endpoint.upstreamPath,
     headers: sent,
-    body: withModel(request, to.model),
+    body: renameModel(request, to.model),
     reading: readingOf(traits, request),
     ...(form ? { contentType: headers['content-type'] ?? null } : {}),
   };
@@ -47,17 +47,3 @@ const isPlain = ({ form, body }: ModelRequest): boolean =>
     ({ name, start, end }) =>
       name === 'response_format' && ['text', 'srt', 'vtt'].includes(body.toString('latin1', start, end)),
   ) === true;
-
-/** The body with the provider's model name. */
-function withModel(request: ModelRequest, model: string): Buffer {
-  if (model === request.model) return request.body;
-  const { body, form, modelStart, modelEnd } = request;
-  if (form !== undefined) {
-    const named = modelEnd > 0;
-    const field = `--${form.boundary}\r\nContent-Disposition: form-data; name="model"\r\n\r\n${model}\r\n`;
-    return edit(body, [
-      named ? { start: modelStart, end: modelEnd, text: model } : { start: 0, end: 0, text: field },
-    ]);
-  }
-  return renameModel(request, model);
-}
