@@ -4,6 +4,7 @@ import { Refusal } from '../base/errors.ts';
 import { isObject, type Json, listOf, objectOf, parseObject, textOf } from '../base/json.ts';
 import { type Endpoint, isOfProvider, uploadObject } from '../exchange/endpoint.ts';
 import { queryOf } from '../listen/query.ts';
+import { bodyFlags } from '../native/inspect.ts';
 import type { Passage } from '../passage.ts';
 import { keepsForOne } from '../route/objects.ts';
 import type { Provider } from '../upstream/target.ts';
@@ -202,7 +203,7 @@ export function noteStored(start: Buffer, { target }: AttemptReply, passage: Pas
   if (identity === null || request === null || provider.dialect.name !== dialect) return;
   const stored =
     dialect === 'anthropic'
-      ? request.body.includes('"thread"')
+      ? (request.flags & bodyFlags.continued) !== 0
       : isStored(request.body, dialect === 'responses');
   if (!stored) return;
   const text = start.toString('latin1', 0, headMaxBytes);
